@@ -1,0 +1,1 @@
+"""Tidegate: releases for companies with one AWS account per client."""

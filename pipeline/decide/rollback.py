@@ -1,0 +1,113 @@
+"""Floor 2, rolling back: which targets go back next, in the reverse order of the rollout. Pure.
+
+One probe target goes first, so that a broken way back is not taken by a whole wave; then the wave's own limit.
+Wave 0, the service's own account, goes back last, and only when no client is left on the release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pipeline.model import event as e
+from pipeline.model.ids import TargetId
+from pipeline.model.plan import Plan, WaveKind
+from pipeline.model.run_state import Run, RunState, WaveStatus
+from pipeline.model.target_state import Phase, TargetState
+
+__all__ = ["ClaimRollback", "RollbackMove", "next_rollback_move", "waves_to_roll_back"]
+
+_GOES_BACK = frozenset({Phase.HEALTHY, Phase.FAILED, Phase.UNKNOWN})
+_NOT_RESTORED = frozenset({Phase.ROLLBACK_FAILED, Phase.QUARANTINED})
+_OFF_THE_RELEASE = frozenset({Phase.PENDING, Phase.SKIPPED, Phase.ROLLED_BACK})
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRollback:
+    targets: tuple[TargetId, ...]
+
+
+RollbackMove: TypeAlias = "ClaimRollback | tuple[TargetId, ...] | e.ReleaseEvent"
+"""Claim these; wait for these; or record this."""
+
+
+def waves_to_roll_back(run: RunState, from_wave: int, *, only: bool) -> tuple[int, ...]:
+    """The waves that `rollback --wave N` restores: all from N on that have started, or just N."""
+    started = [n for n, wave in enumerate(run.waves) if wave.status is not WaveStatus.PENDING]
+    return tuple(n for n in started if n == from_wave or (n > from_wave and not only))
+
+
+def next_rollback_move(plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState]) -> RollbackMove:
+    order = run.rollback
+    assert order is not None, "a run is ROLLING_BACK only by an order"
+    for number in sorted(order.waves, reverse=True):
+        members = _members(plan, number, order)
+        flying = tuple(t for t in members if targets[t].phase is Phase.ROLLING_BACK)
+        waiting = tuple(t for t in members if targets[t].phase in _GOES_BACK)
+        if waiting:
+            claims = _claims(plan, number, waiting, flying, _has_probe(members, targets))
+            return ClaimRollback(claims) if claims else flying
+        if flying:
+            return flying
+        if not order.targets and run.waves[number].status is WaveStatus.ROLLING_BACK:
+            left = tuple(t for t in members if targets[t].phase in _NOT_RESTORED)
+            return e.WaveRolledBack(wave=number, incomplete=left)
+    return _all_done(plan, run, order, targets)
+
+
+def _members(plan: Plan, number: int, order: e.RollbackOrdered) -> tuple[TargetId, ...]:
+    """Newest exposure first; a client's later Region before its earlier one."""
+    wave = plan.waves[number]
+    return tuple(t for t in reversed(wave.targets) if not order.targets or t in order.targets)
+
+
+def _has_probe(members: tuple[TargetId, ...], targets: Mapping[TargetId, TargetState]) -> bool:
+    return any(targets[t].phase is Phase.ROLLED_BACK for t in members)
+
+
+def _claims(
+    plan: Plan,
+    number: int,
+    waiting: tuple[TargetId, ...],
+    flying: tuple[TargetId, ...],
+    probed: bool,
+) -> tuple[TargetId, ...]:
+    limit = plan.waves[number].max_in_flight if probed else 1
+    busy = {t.owner for t in flying}
+    claims: list[TargetId] = []
+    for target in waiting:
+        if len(claims) + len(flying) >= limit:
+            break
+        if target.owner not in busy:
+            claims.append(target)
+        busy.add(target.owner)
+    return tuple(claims)
+
+
+def _all_done(
+    plan: Plan, run: RunState, order: e.RollbackOrdered, targets: Mapping[TargetId, TargetState]
+) -> e.ReleaseEvent:
+    if order.targets:
+        return _back_to_before(run, order)
+    clients = [t.id for t in plan.targets if t.id.is_client]
+    service_waves = tuple(n for n, wave in enumerate(plan.waves) if wave.kind is WaveKind.SERVICE)
+    to_go = tuple(
+        n for n in service_waves if run.waves[n].status not in (WaveStatus.PENDING, *_WAVE_WENT_BACK)
+    )
+    if to_go and all(targets[t].phase in _OFF_THE_RELEASE for t in clients):
+        return e.RollbackOrdered(waves=to_go, reason=order.reason, by=order.by, recall=order.recall)
+    incomplete = any(state.phase in _NOT_RESTORED for state in targets.values())
+    return e.RunEnded(outcome=e.Outcome.ROLLBACK_INCOMPLETE if incomplete else e.Outcome.ROLLED_BACK)
+
+
+_WAVE_WENT_BACK = (WaveStatus.ROLLED_BACK, WaveStatus.ROLLBACK_INCOMPLETE)
+
+
+def _back_to_before(run: RunState, order: e.RollbackOrdered) -> e.ReleaseEvent:
+    """Single targets went back: the run itself stands where it stood."""
+    if run.before_rollback is Run.SUCCEEDED:
+        return e.RunEnded(outcome=e.Outcome.SUCCEEDED)
+    if run.before_rollback in (Run.ROLLED_BACK, Run.ROLLBACK_INCOMPLETE):
+        return e.RunEnded(outcome=e.Outcome(run.before_rollback.value))
+    return e.RunHalted(reason=f"single targets were rolled back: {order.reason}", by=order.by)

@@ -1,0 +1,288 @@
+"""Floor 3, engine: the in-process loop: fold, decide, perform, append, until nothing is left or a bake begins.
+
+One loop drives any number of targets over a bounded pool; a target that waits costs a heap entry, not a thread.
+There is no resume: running again over the same journal is how a run goes on.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from pipeline.decide import run_steps as moves
+from pipeline.decide.rollback import ClaimRollback
+from pipeline.engine.heartbeat import Heartbeat
+from pipeline.engine.ledger import Ledger
+from pipeline.engine.tick import Tick, TickStatus, judge, tick
+from pipeline.engine.workers import Workers
+from pipeline.engine.world import Runner, World
+from pipeline.errors import StreamMoved
+from pipeline.model import event as e
+from pipeline.model.ending import Ending, EndingKind
+from pipeline.model.ids import Digest, TargetId
+from pipeline.model.plan import Plan, PlannedTarget
+from pipeline.model.run_state import ENDED, Run
+from pipeline.model.target_state import Phase
+
+__all__ = ["Until", "run_loop"]
+
+_MISSES_TO_FAIL = 3
+_MISS_DELAY = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Until:
+    """When to come back although the release is not done. blocked: at a bake. wave: once that wave has passed."""
+
+    blocked: bool = True
+    wave: int | None = None
+
+
+@dataclass(slots=True)
+class _Loop:
+    world: World
+    runner: Runner
+    ledger: Ledger
+    plan: Plan
+    workers: Workers
+    heartbeat: Heartbeat
+    until: Until
+    stopped: Callable[[], bool]
+    due: list[tuple[datetime, int, Callable[[], object]]] = field(default_factory=list)
+    busy: set[TargetId] = field(default_factory=set)
+    misses: dict[TargetId, int] = field(default_factory=dict)
+    watched: dict[TargetId, datetime] = field(default_factory=dict)
+    order: itertools.count[int] = field(default_factory=itertools.count)
+    planned: dict[TargetId, PlannedTarget] = field(default_factory=dict)
+
+    def run(self) -> Ending:
+        self.planned = {target.id: target for target in self.plan.targets}
+        self.ledger.take_over()
+        while True:
+            self.heartbeat.check()
+            if self.stopped():
+                return self._checkpoint()
+            self._heed_the_latch()
+            ending = self._turn()
+            if ending is not None:
+                return ending
+
+    # --- one turn: decide, then carry out ------------------------------------------------------
+
+    def _turn(self) -> Ending | None:
+        now = self.world.clock.now()
+        move = moves.next_move(self.plan, self.ledger.run, self.ledger.targets(), now)
+        if self._is_far_enough(move):
+            return Ending(kind=EndingKind.WAVE_PASSED)
+        match move:
+            case moves.Finished(ending=ending):
+                return ending
+            case moves.Record(event=event):
+                self._record(event)
+            case moves.StartWave(wave=wave):
+                self.runner.verify()
+                self._record(e.WaveStarted(wave=wave))
+            case moves.Claim(wave=wave, targets=targets):
+                if self._record(e.TargetsClaimed(wave=wave, targets=targets)):
+                    self._begin(targets)
+            case ClaimRollback(targets=targets):
+                self._begin_rollback(targets)
+            case moves.MarkGood(targets=targets):
+                for target in targets:
+                    self.ledger.say(target, (e.TargetGood(),))
+            case moves.Judge(targets=targets):
+                self._look_at(targets, final=True)
+                self._wait(None)
+            case moves.Bake(until=until, targets=targets):
+                return self._bake(until, targets)
+            case moves.Await(targets=targets):
+                self._begin([t for t in targets if self.ledger.never_begun(t)])
+                self._keep_going(targets)
+                self._wait(None)
+            case _:
+                assert_never(move)
+        return None
+
+    def _is_far_enough(self, move: moves.RunMove) -> bool:
+        return (
+            self.until.wave is not None and isinstance(move, moves.StartWave) and move.wave > self.until.wave
+        )
+
+    def _record(self, event: e.ReleaseEvent) -> bool:
+        """False when somebody appended first: the next turn decides anew on what they said."""
+        try:
+            self.ledger.record((event,))
+        except StreamMoved:
+            return False
+        return True
+
+    def _heed_the_latch(self) -> None:
+        self.ledger.refresh()
+        run = self.ledger.run
+        if run.run in ENDED or run.run in (Run.HALTED, Run.ROLLING_BACK):
+            return
+        halt = self.world.latch.read(str(self.plan.release))
+        if halt is not None:
+            self._record(e.RunHalted(reason=halt.reason, by=halt.actor))
+
+    # --- targets -------------------------------------------------------------------------------
+
+    def _begin(self, targets: tuple[TargetId, ...] | list[TargetId]) -> None:
+        digest = self.ledger.run.plan
+        assert digest is not None, "a run has a plan"
+        for target in targets:
+            planned = self.planned[target]
+            claimed = e.TargetClaimed(
+                release=str(self.plan.release),
+                plan=digest,
+                wave=self.plan.wave_of(target),
+                desired=planned.desired,
+            )
+            self.ledger.say(target, (claimed,))
+            self._submit(target)
+
+    def _begin_rollback(self, targets: tuple[TargetId, ...]) -> None:
+        order = self.ledger.run.rollback
+        recall = order is not None and order.recall
+        for target in targets:
+            self.ledger.say(target, (e.RollbackClaimed(release=str(self.plan.release), recall=recall),))
+            self._submit(target)
+
+    def _keep_going(self, targets: tuple[TargetId, ...]) -> None:
+        """Pick up what is in flight in the journal but in nobody's hands here, as after a restart."""
+        for target in targets:
+            if target not in self.busy and self.ledger.target(target).action is not None:
+                self._submit(target)
+
+    def _submit(self, target: TargetId) -> None:
+        self.busy.add(target)
+        planned = self.planned[target]
+        self.workers.submit(lambda: tick(self.world, self.runner, self.ledger, self.plan, planned))
+
+    def _later(self, when: datetime, work: Callable[[], object]) -> None:
+        heapq.heappush(self.due, (when, next(self.order), work))
+
+    def _wait(self, until: datetime | None) -> None:
+        """Until something is done, something is due, or `until` has come."""
+        now = self.world.clock.now()
+        while self.due and self.due[0][0] <= now:
+            self.workers.submit(heapq.heappop(self.due)[2])
+        moments = [m for m in (until, self.due[0][0] if self.due else None) if m is not None]
+        for value, fault in self.workers.results(min(moments) if moments else None):
+            if fault is not None:
+                raise fault
+            self._heard_back(value)
+
+    def _heard_back(self, value: object) -> None:
+        if isinstance(value, Tick):
+            self._ticked(value)
+        elif isinstance(value, _Look):
+            self._looked(value)
+
+    def _ticked(self, result: Tick) -> None:
+        target = result.target
+        if result.status is TickStatus.GO_ON and not self.stopped():
+            self._submit(target)
+        elif result.status is TickStatus.WAIT and result.until is not None:
+            planned = self.planned[target]
+            self._later(
+                result.until,
+                lambda: tick(self.world, self.runner, self.ledger, self.plan, planned),
+            )
+        else:
+            self.busy.discard(target)
+
+    # --- baking and judging --------------------------------------------------------------------
+
+    def _bake(self, until: datetime, targets: tuple[TargetId, ...]) -> Ending | None:
+        if self.until.blocked and not self.busy:
+            return Ending(kind=EndingKind.BAKING, until=until)
+        self._look_at(targets, final=False)
+        watch_again = min((self.watched[t] for t in targets if t in self.watched), default=until)
+        self._wait(min(until, watch_again))
+        return None
+
+    def _look_at(self, targets: tuple[TargetId, ...], *, final: bool) -> None:
+        now = self.world.clock.now()
+        for target in targets:
+            if target in self.busy or (not final and self.watched.get(target, now) > now):
+                continue
+            self.busy.add(target)
+            self.workers.submit(self._look(target, final=final))
+
+    def _look(self, target: TargetId, *, final: bool) -> Callable[[], object]:
+        def look() -> _Look:
+            verdict, reason = judge(self.world, self.ledger, self.plan, self.planned[target])
+            return _Look(target, verdict, reason, final)
+
+        return look
+
+    def _looked(self, look: _Look) -> None:
+        """One miss is a hiccup, three in a row are a fact. PASS is only said at the end of the bake."""
+        target, now = look.target, self.world.clock.now()
+        if self.ledger.target(target).phase is not Phase.HEALTHY:
+            self.busy.discard(target)
+            return
+        self.watched[target] = now + self._watch_interval(target)
+        self.misses[target] = 0 if look.verdict is e.Verdict.PASS else self.misses.get(target, 0) + 1
+        decided = look.final if look.verdict is e.Verdict.PASS else self.misses[target] >= _MISSES_TO_FAIL
+        if not decided and self.misses[target]:
+            self._later(now + _MISS_DELAY, self._look(target, final=look.final))
+            return
+        self.busy.discard(target)
+        if decided:
+            self.ledger.say(target, (e.TargetJudged(verdict=look.verdict, reason=look.reason),))
+
+    def _watch_interval(self, target: TargetId) -> timedelta:
+        bake = self.plan.waves[self.plan.wave_of(target)].bake
+        return min(max(bake / 10, timedelta(seconds=1)), timedelta(minutes=1))
+
+    # --- stopping ------------------------------------------------------------------------------
+
+    def _checkpoint(self) -> Ending:
+        """Calls that are being made are finished and written down; nothing new begins."""
+        self.workers.close()
+        return Ending(kind=EndingKind.INTERRUPTED, reason="interrupted; the same command goes on from here")
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    target: TargetId
+    verdict: e.Verdict
+    reason: str
+    final: bool
+
+
+def run_loop(
+    world: World,
+    runner: Runner,
+    plan: Plan,
+    digest: Digest,
+    workers: Workers,
+    heartbeat: Heartbeat,
+    until: Until,
+    stopped: Callable[[], bool],
+) -> Ending:
+    """Drive a fixed plan until it is done, blocked, halted or interrupted.
+
+    FenceLost: another runner has taken over. IntegrityBroken: before a wave, the release no longer verifies.
+    """
+    ledger = Ledger(world.journal, plan, digest, runner)
+    loop = _Loop(
+        world=world,
+        runner=runner,
+        ledger=ledger,
+        plan=plan,
+        workers=workers,
+        heartbeat=heartbeat,
+        until=until,
+        stopped=stopped,
+    )
+    try:
+        return loop.run()
+    finally:
+        workers.close()

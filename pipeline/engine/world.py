@@ -1,0 +1,41 @@
+"""Floor 3, engine: the ports one run needs, in one frozen bundle. No behaviour here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pipeline.model.event import Envelope
+from pipeline.ports import Alarms, Clock, Health, Journal, Latch, Leases, Stacks
+
+__all__ = ["LEASE_TTL", "Runner", "World"]
+
+LEASE_TTL = timedelta(seconds=30)
+"""Long enough for a stalled runner to come back, short enough for a successor not to wait for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    clock: Clock
+    journal: Journal
+    leases: Leases
+    latch: Latch
+    stacks: Stacks
+    alarms: Alarms
+    health: Health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """Who is acting: the lease this runner holds and the person or job behind it.
+
+    verify: re-reads the release's manifest and artifacts, raising IntegrityBroken; called before each wave.
+    heard: called with every entry that has been appended, for progress; must not raise.
+    """
+
+    lease: str
+    fence: int
+    actor: str
+    verify: Callable[[], None]
+    heard: Callable[[Envelope], None]

@@ -1,0 +1,1 @@
+"""The release, readable as a list: one file per stage."""

@@ -1,0 +1,213 @@
+"""Floor 3, the stage that promotes: admits a plan to be carried out, and says how it ended.
+
+It may be repeated at any time: a plan that was admitted before is gone on with, a finished one is left as it is.
+The engine that carries the plan out is given; this stage decides only whether it may begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.errors import (
+    EffectDiffers,
+    EvidenceMissing,
+    IntegrityBroken,
+    LeaseHeld,
+    NotFound,
+    PlanStale,
+    ReleaseError,
+    ReleaseHalted,
+    RollbackIncomplete,
+)
+from pipeline.model import event as e
+from pipeline.model.ending import Ending, EndingKind
+from pipeline.model.ids import ReleaseName, TargetId
+from pipeline.model.plan import Plan, plan_digest
+from pipeline.model.run_state import ENDED, Run, RunState, fold_run
+from pipeline.model.target_state import TargetState, fold_target
+from pipeline.ports import Clock, Journal
+
+__all__ = ["Admission", "active_release", "admit", "error_of", "read_run", "read_targets"]
+
+_UNDER_WAY = frozenset({Run.PLANNED, Run.RUNNING, Run.ROLLING_BACK})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Who asks: the fence of the lease that is held, and the person or job behind it."""
+
+    fence: int
+    actor: str
+
+
+def read_run(journal: Journal, release: ReleaseName) -> RunState:
+    """NotFound where nothing was ever said of this release."""
+    entries = journal.read(e.release_stream(release))
+    if not entries:
+        raise NotFound(
+            f"there is no release {release}",
+            remedy=f"build it with `release build --service {release.service} --version {release.version}`",
+        )
+    return fold_run(entries)
+
+
+def read_targets(journal: Journal, plan: Plan) -> dict[TargetId, TargetState]:
+    """Every target of the plan as its own stream tells it; PENDING where this plan has not touched it."""
+    wanted = plan_digest(plan)
+    found: dict[TargetId, TargetState] = {}
+    for target in plan.targets:
+        state = fold_target(journal.read(e.target_stream(plan.release.service, target.id)))
+        fresh = TargetState(observed=state.observed, goods=state.goods)
+        found[target.id] = state if state.plan == wanted else fresh
+    return found
+
+
+def active_release(journal: Journal, service: str) -> tuple[ReleaseName, RunState] | None:
+    """The release of a service that has begun and not ended, if there is one."""
+    for stream in journal.streams(f"release/{service}@"):
+        run = fold_run(journal.read(stream))
+        if run.plan is not None and run.run not in ENDED:
+            return ReleaseName.parse(stream.removeprefix("release/")), run
+    return None
+
+
+def admit(plan: Plan, journal: Journal, clock: Clock, who: Admission) -> RunState:
+    """Fix the plan in the release's journal, or find it fixed already. Called under the service's lease.
+
+    EvidenceMissing: this digest did not pass `release test`. PlanStale: the world has moved since.
+    LeaseHeld: another release of the service is under way. IntegrityBroken: the plan is of another digest.
+    """
+    run = read_run(journal, plan.release)
+    if run.digest != plan.digest:
+        raise IntegrityBroken(
+            f"the plan is for {plan.digest}, but {plan.release} is {run.digest}",
+            state="nothing was touched",
+            remedy=f"make a new plan with `release plan {plan.release}`",
+        )
+    if run.plan == plan_digest(plan):
+        return run
+    _refuse_a_second_plan(plan, run)
+    _refuse_without_evidence(plan, run)
+    _refuse_stale(plan, journal, clock)
+    _make_room(plan, journal, who)
+    stream = e.release_stream(plan.release)
+    fixed = e.PlanFixed(plan=plan_digest(plan), waves=len(plan.waves))
+    head = journal.head(stream)
+    journal.append(stream, (fixed,), expected=head.seq, fence=who.fence, actor=who.actor)
+    return read_run(journal, plan.release)
+
+
+def _refuse_a_second_plan(plan: Plan, run: RunState) -> None:
+    if run.plan is None or run.run in ENDED:
+        return
+    if run.run is Run.HALTED:
+        raise ReleaseHalted(
+            f"{plan.release} is halted under another plan: {run.halted_because}",
+            remedy=f"`release resume {plan.release} --reason …` or `release rollback {plan.release} --all`",
+        )
+    raise PlanStale(
+        f"{plan.release} is already being promoted under the plan {run.plan}",
+        remedy=f"go on with `release promote {plan.release}`",
+    )
+
+
+def _refuse_without_evidence(plan: Plan, run: RunState) -> None:
+    evidence = run.evidence
+    proven = evidence is not None and evidence.digest == plan.digest
+    if proven and evidence is not None and evidence.failed == 0 and evidence.passed > 0:
+        return
+    problem = f"{plan.release} did not pass `release test`"
+    if proven and evidence is not None:
+        problem = f"{plan.release} failed its tests: {evidence.failed} failed, {evidence.passed} passed"
+    raise EvidenceMissing(problem, state="nothing was touched", remedy=f"run `release test {plan.release}`")
+
+
+def _refuse_stale(plan: Plan, journal: Journal, clock: Clock) -> None:
+    if clock.now() > plan.expires_at:
+        raise PlanStale(
+            f"the plan was made at {plan.created_at:%Y-%m-%d %H:%M} UTC and has expired",
+            remedy=f"make a new one with `release plan {plan.release}`",
+        )
+    for target in plan.targets:
+        entries = journal.read(e.target_stream(plan.release.service, target.id))
+        later = [x for x in entries if x.at > plan.created_at and isinstance(x.event, e.TargetClaimed)]
+        if later:
+            raise PlanStale(
+                f"{target.id} has been changed since the plan was made, at {later[0].at:%H:%M:%S} UTC",
+                remedy=f"make a new one with `release plan {plan.release}`",
+            )
+
+
+def _make_room(plan: Plan, journal: Journal, who: Admission) -> None:
+    """One release of a service at a time; a halted one gives way and stays where it is."""
+    active = active_release(journal, plan.release.service)
+    if active is None or active[0] == plan.release:
+        return
+    other, run = active
+    if run.run in _UNDER_WAY:
+        raise LeaseHeld(
+            f"{other} is under way and {plan.release} has to wait",
+            state=f"{other} is {run.run}",
+            remedy=f"`release promote {other}` goes on with it; `release halt {other} --reason …` stops it",
+        )
+    stream = e.release_stream(other)
+    ended = e.RunEnded(outcome=e.Outcome.SUPERSEDED)
+    expected = journal.head(stream).seq
+    journal.append(stream, (ended,), expected=expected, fence=who.fence, actor=who.actor)
+
+
+def error_of(
+    plan: Plan, ending: Ending, run: RunState, targets: Mapping[TargetId, TargetState]
+) -> ReleaseError | None:
+    """What an ending means for the person who waits; None where all is as planned.
+
+    A refusal because a target differs from the plan is told apart (exit 9): the remedy is a new plan.
+    """
+    release = plan.release
+    state = _world_now(plan, targets)
+    stale = next((s for s in targets.values() if s.fault is e.Fault.STALE), None)
+    if stale is not None and ending.kind in (EndingKind.HALTED, EndingKind.ROLLED_BACK):
+        return EffectDiffers(
+            stale.reason, state=state, remedy=f"roll back or resume, then `release plan {release}` again"
+        )
+    match ending.kind:
+        case EndingKind.HALTED:
+            return ReleaseHalted(
+                f"{release} is halted: {ending.reason or run.halted_because}",
+                state=state,
+                remedy=_after_a_halt(plan, run),
+            )
+        case EndingKind.ROLLED_BACK:
+            reason = run.rollback.reason if run.rollback is not None else ending.reason
+            return ReleaseHalted(
+                f"{release} was rolled back: {reason}",
+                state=state,
+                remedy=f"see `release history {release}`; mend it and release a new version",
+            )
+        case EndingKind.ROLLBACK_INCOMPLETE:
+            left = [f"{t}: {s.reason}; then: {s.command}" for t, s in targets.items() if s.quarantined]
+            return RollbackIncomplete(
+                f"{release} could not be rolled back everywhere",
+                state=state,
+                details=tuple(left),
+                remedy=f"look at each quarantined target, then `release status {release}`",
+            )
+        case _:
+            return None
+
+
+def _after_a_halt(plan: Plan, run: RunState) -> str:
+    wave = run.halted_in if run.halted_in is not None else 0
+    return (
+        f"see `release status {plan.release}`; then `release rollback {plan.release} --wave {wave} --reason …`"
+        f" or `release resume {plan.release} --reason …`"
+    )
+
+
+def _world_now(plan: Plan, targets: Mapping[TargetId, TargetState]) -> str:
+    counts: dict[str, int] = {}
+    for state in targets.values():
+        counts[state.phase.value] = counts.get(state.phase.value, 0) + 1
+    told = ", ".join(f"{count} {phase}" for phase, count in sorted(counts.items()))
+    return f"of {len(plan.targets)} targets: {told}"

@@ -1,0 +1,108 @@
+"""Floor 3, the stage that stops and turns back: halt, resume, and the order to roll back.
+
+Each of them is one conditional write; the engine obeys it at its next step, in whatever process it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.decide.pace import FAILED_PHASES
+from pipeline.decide.rollback import waves_to_roll_back
+from pipeline.errors import NotFound, ReleaseHalted, UsageError
+from pipeline.model import event as e
+from pipeline.model.ids import ReleaseName, TargetId
+from pipeline.model.plan import Plan
+from pipeline.model.run_state import ENDED, Run, RunState
+from pipeline.ports import Halt, Journal, Latch
+from stages.promote import Admission, read_run, read_targets
+
+__all__ = ["RollbackScope", "halt", "order_rollback", "resume"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackScope:
+    """Exactly one of: a wave (and all later ones unless `only`), everything, or one target."""
+
+    wave: int | None = None
+    only: bool = False
+    all: bool = False
+    target: TargetId | None = None
+
+
+def halt(release: ReleaseName, reason: str, actor: str, journal: Journal, latch: Latch) -> Halt:
+    """Close the latch: no runner and no lease is needed. Every runner reads it before its next claim or call."""
+    run = read_run(journal, release)
+    if run.run in ENDED:
+        raise UsageError(
+            f"{release} is not under way: it is {run.run}",
+            remedy=f"see `release status {release}`",
+        )
+    return latch.close(str(release), reason, actor)
+
+
+def resume(plan: Plan, reason: str, journal: Journal, latch: Latch, who: Admission) -> RunState:
+    """Open the latch, by a named person with a reason. Failures so far are accepted and stay where they are."""
+    run = read_run(journal, plan.release)
+    halted = run.run is Run.HALTED
+    if not halted and latch.read(str(plan.release)) is None:
+        raise UsageError(
+            f"{plan.release} is not halted: it is {run.run}",
+            remedy=f"see `release status {plan.release}`",
+        )
+    if halted:
+        targets = read_targets(journal, plan)
+        failed = tuple(sorted(t for t, state in targets.items() if state.phase in FAILED_PHASES))
+        _append(journal, plan.release, e.RunResumed(reason=reason, forgiven=failed), who)
+    latch.open(str(plan.release))
+    return read_run(journal, plan.release)
+
+
+def order_rollback(
+    plan: Plan, scope: RollbackScope, reason: str, journal: Journal, who: Admission
+) -> RunState:
+    """Record the order; the engine carries it out, each target to its own previous good release."""
+    run = read_run(journal, plan.release)
+    if run.run in (Run.NONE, Run.SUPERSEDED):
+        raise UsageError(
+            f"{plan.release} is {run.run}: there is nothing to roll back",
+            remedy=f"see `release history {plan.release}`",
+        )
+    if run.run is Run.ROLLING_BACK and run.rollback is not None:
+        return run
+    order = _order(plan, run, scope, reason, who.actor)
+    _append(journal, plan.release, order, who)
+    return read_run(journal, plan.release)
+
+
+def _order(plan: Plan, run: RunState, scope: RollbackScope, reason: str, actor: str) -> e.RollbackOrdered:
+    if scope.target is not None:
+        try:
+            number = plan.wave_of(scope.target)
+        except KeyError:
+            raise NotFound(
+                f"{scope.target} is not in the plan of {plan.release}",
+                remedy=f"its targets are listed by `release status {plan.release}`",
+            ) from None
+        return e.RollbackOrdered(waves=(number,), reason=reason, by=actor, targets=(scope.target,))
+    if scope.all:
+        waves = waves_to_roll_back(run, 0, only=False)
+        return e.RollbackOrdered(waves=waves, reason=reason, by=actor, recall=True)
+    if scope.wave is None or not 0 <= scope.wave < len(plan.waves):
+        raise NotFound(
+            f"{plan.release} has no wave {scope.wave}: its waves are 0 to {len(plan.waves) - 1}",
+            remedy=f"see `release status {plan.release}`",
+        )
+    waves = waves_to_roll_back(run, scope.wave, only=scope.only)
+    if not waves:
+        raise ReleaseHalted(
+            f"wave {scope.wave} of {plan.release} has not started: there is nothing to roll back",
+            remedy=f"see `release status {plan.release}`",
+        )
+    return e.RollbackOrdered(waves=waves, reason=reason, by=actor)
+
+
+def _append(journal: Journal, release: ReleaseName, event: e.ReleaseEvent, who: Admission) -> None:
+    stream = e.release_stream(release)
+    expected = journal.head(stream).seq
+    journal.append(stream, (event,), expected=expected, fence=who.fence, actor=who.actor)
