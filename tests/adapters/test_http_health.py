@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -49,7 +50,7 @@ class _Answers(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"ok")
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         pass
 
 
@@ -130,12 +131,11 @@ def test_a_closed_port_is_not_readable() -> None:
 
 
 def test_proxies_and_netrc_of_the_environment_are_ignored(
-    server: _Server, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    server: _Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    netrc = f"{tmp_path}/netrc"
-    with open(netrc, "w") as file:
-        file.write("machine 127.0.0.1 login somebody password something\n")
-    monkeypatch.setenv("NETRC", netrc)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
 

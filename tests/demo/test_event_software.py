@@ -53,33 +53,36 @@ def test_a_message_that_cannot_be_counted_goes_back_alone(body: str, monkeypatch
     assert count(monkeypatch, calls, body) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
 
 
-def notice(monkeypatch: pytest.MonkeyPatch, calls: Calls, bus: str) -> Any:
-    for name, value in {"TABLE": "notices", "BRAND_COLOUR": "#c33", "SERVICE_BUS": bus}.items():
+def notice(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Any:
+    for name, value in {"TABLE": "notices", "BRAND_COLOUR": "#c33"}.items():
         monkeypatch.setenv(name, value)
     module = load("notify/client/app.py")
     module.aws = lambda service: calls
     return module.handler(FORM, CONTEXT)
 
 
-def test_a_notice_is_kept_and_the_service_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_is_kept_and_announced(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Calls(put_events={"FailedEntryCount": 0})
-    assert notice(monkeypatch, calls, "the-bus") == {"kept": True}
+    assert notice(monkeypatch, calls) == {"kept": True}
     (_, item), (_, events) = calls.made
     assert item["Item"]["NoticeId"] == {"S": "f-1"}
     assert json.loads(events["Entries"][0]["Detail"]) == {"noticeId": "f-1", "client": "birch"}
 
 
-def test_the_same_event_again_keeps_one_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_event_again_keeps_one_notice_and_announces_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = {"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}
-    calls = Calls(put_item=EXCEPTIONS.ConditionalCheckFailedException(refusal, "PutItem"))
-    assert notice(monkeypatch, calls, "") == {"kept": False}
-    assert [name for name, _ in calls.made] == ["put_item"]
+    calls = Calls(
+        put_item=EXCEPTIONS.ConditionalCheckFailedException(refusal, "PutItem"),
+        put_events={"FailedEntryCount": 0},
+    )
+    assert notice(monkeypatch, calls) == {"kept": False}
+    assert [name for name, _ in calls.made] == ["put_item", "put_events"]
 
 
-def test_an_event_that_the_services_bus_refuses_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = Calls(put_events={"FailedEntryCount": 1, "Entries": [{"ErrorCode": "AccessDenied"}]})
-    with pytest.raises(RuntimeError, match="AccessDenied"):
-        notice(monkeypatch, calls, "the-bus")
+def test_an_announcement_that_the_bus_refuses_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Calls(put_events={"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]})
+    with pytest.raises(RuntimeError, match="ThrottlingException"):
+        notice(monkeypatch, calls)
 
 
 def test_the_service_notes_who_was_last_told(monkeypatch: pytest.MonkeyPatch) -> None:

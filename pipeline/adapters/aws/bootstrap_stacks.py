@@ -49,7 +49,7 @@ class BootstrapStacks:
         try:
             answer = self._reach.call(place, "cloudformation", "create_change_set", **params)
         except AwsRefused as refusal:
-            if _BUSY.search(refusal.aws_message):
+            if _BUSY.fullmatch(refusal.aws_message):
                 raise StackBusy(
                     refusal.problem, state=refusal.state, remedy="run the same command again in a minute"
                 ) from None

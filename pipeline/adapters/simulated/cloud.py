@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -61,7 +61,7 @@ class Temper:
     retry with AlreadyExistsException whatever its ClientToken (aws-cli#5342)."""
 
     seed: int = 0
-    times: CloudTimes = CloudTimes()
+    times: CloudTimes = field(default_factory=CloudTimes)
     weather: int = 0
     honours_client_token: bool = True
 

@@ -110,12 +110,8 @@ def _readable_template(members: Members) -> Members:
     place = template_location(url)
     if place is None:
         raise Refused("ValidationError", "TemplateURL must be a supported URL.")
-    acting = ACTING_ROLE.set("")
-    try:
-        if not may_read(*place):
-            raise Refused("ValidationError", "S3 error: Access Denied")
-    finally:
-        ACTING_ROLE.reset(acting)
+    if not may_read(*place):
+        raise Refused("ValidationError", "S3 error: Access Denied")
     return {**members, "TemplateURL": f"https://s3.amazonaws.com/{place[0]}/{place[1]}"}
 
 

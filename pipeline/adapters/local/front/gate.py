@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -87,20 +88,24 @@ class Gate:
 
         await self._inner(scope, receive, sent)
 
-    async def _refuse(
-        self, scope: MutableMapping[str, Any], send: Send, refusal: tuple[int, str, str]
-    ) -> None:
+    async def _refuse(self, scope: MutableMapping[str, Any], send: Send, refusal: tuple[str, str]) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        status, code, text = refusal
-        service = signed_service(_headers(scope))
-        if service in ("s3", "sts", "iam", "cloudformation", "sns", "monitoring", "ec2"):
-            error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error>"
-            body = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
-            await _answer_bytes(send, status, b"text/xml", body.encode())
-            return
-        await _answer(send, status, {"__type": code, "message": text})
+        code, text = refusal
+        from ministack.core.iam_actions import access_denied_response
+
+        headers = _headers(scope)
+        status, answered, body = access_denied_response(
+            signed_service(headers) or "json",
+            "",
+            "",
+            str(uuid.uuid4()),
+            error_code=code,
+            message=text,
+            headers=headers,
+        )
+        await _answer_bytes(send, status, answered["Content-Type"].encode(), body)
 
     def _rewriting(self, send: Send) -> Send:
         """Hold a response's body back and write this machine's addresses into it."""
@@ -137,18 +142,18 @@ def _headers(scope: MutableMapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _refusal(scope: MutableMapping[str, Any], headers: dict[str, str]) -> tuple[int, str, str] | None:
-    """(status, code, message) for what must not get in, or None."""
+def _refusal(scope: MutableMapping[str, Any], headers: dict[str, str]) -> tuple[str, str] | None:
+    """(code, message) for what must not get in, or None."""
     path = scope["path"]
     if path.startswith(("/_ministack", "/_localstack")) and not path.startswith(_CALLBACKS):
-        return 403, "AccessDenied", "The administration of the local AWS is closed."
+        return "AccessDenied", "The administration of the local AWS is closed."
     if path.startswith("/_aws/") and not path.startswith(_DATA_PLANE):
-        return 403, "AccessDenied", "The administration of the local AWS is closed."
+        return "AccessDenied", "The administration of the local AWS is closed."
     authorization = headers.get("authorization", "")
     query = scope.get("query_string", b"").decode("latin-1")
     named = [*_KEY.findall(authorization), *_QUERY_KEY.findall(query)]
     if any(not _ISSUED_KEY.fullmatch(key) for key in named):
-        return 403, "InvalidClientTokenId", "The security token included in the request is invalid."
+        return "InvalidClientTokenId", "The security token included in the request is invalid."
     return None
 
 

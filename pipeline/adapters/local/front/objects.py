@@ -15,7 +15,7 @@ from pipeline.adapters.local.front.evaluator import principal_arn
 
 __all__ = ["ACTING_ROLE", "CodeUnreadable", "install_code_reading", "may_read", "template_location"]
 
-# The execution role of the stack operation that runs, or empty: then the caller itself reads.
+# The execution role of the stack operation that runs, or empty. Templates are read as the caller, code as the role.
 ACTING_ROLE: ContextVar[str] = ContextVar("tidegate_acting_role", default="")
 _PATH_STYLE = re.compile(r"s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com|127\.0\.0\.1(:\d+)?|localhost(:\d+)?")
 _HOST_STYLE = re.compile(r"(?P<bucket>[a-z0-9.-]+)\.s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com")
@@ -36,13 +36,12 @@ def template_location(url: str) -> tuple[str, str] | None:
     return (found["bucket"], path) if found and path else None
 
 
-def may_read(bucket: str, key: str) -> bool:
-    """Whether the acting principal may read this object: its own policies, and the owner's bucket policy."""
+def may_read(bucket: str, key: str, role: str = "") -> bool:
+    """Whether the role, or without one the caller, may read this object: own policies, and the bucket's."""
     from ministack.core import iam_evaluator as evaluator
     from ministack.core.responses import get_account_id, get_region
     from ministack.services import s3
 
-    role = ACTING_ROLE.get()
     account = get_account_id()
     arn = role or evaluator.caller_arn()
     policies, limits = _policies_of(evaluator, role, account)
@@ -71,32 +70,28 @@ def _policies_of(evaluator: Any, role: str, account: str) -> tuple[Any, Any]:
     return evaluator._gather_user_policies(name, account), ()
 
 
-def read(bucket: str, key: str, version: str | None, original: Any) -> bytes | None:
-    """The object's bytes from whichever account owns the bucket, or None when it may not or cannot be read."""
-    from ministack.core.responses import get_region, request_scope
-    from ministack.services import s3
-
-    owner = s3._bucket_owner_account(bucket)
-    if owner is None or not may_read(bucket, key):
-        return None
-    with request_scope(owner, get_region()):
-        found: bytes | None = original(bucket, key, version)
-    return found
-
-
 def install_code_reading() -> None:
     """Wrap the two functions through which ministack reads objects for other services; idempotent."""
+    from ministack.core.responses import get_region, request_scope
     from ministack.services import lambda_svc, s3
 
     if s3._get_object_data.__module__ == __name__:
         return
     original = s3._get_object_data
 
+    def read(bucket: str, key: str, version: str | None, role: str) -> bytes | None:
+        owner = s3._bucket_owner_account(bucket)
+        if owner is None or not may_read(bucket, key, role):
+            return None
+        with request_scope(owner, get_region()):
+            found: bytes | None = original(bucket, key, version)
+        return found
+
     def get_object(bucket_name: str, key: str, version_id: str | None = None) -> bytes | None:
-        return read(bucket_name, key, version_id, original)
+        return read(bucket_name, key, version_id, "")
 
     def fetch_code(bucket: str, key: str, version_id: str | None = None) -> bytes:
-        found = get_object(bucket, key, version_id)
+        found = read(bucket, key, version_id, ACTING_ROLE.get())
         if found is None:
             raise CodeUnreadable(
                 "Your access has been denied by S3, please make sure your request credentials have permission "

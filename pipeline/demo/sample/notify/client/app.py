@@ -1,4 +1,4 @@
-"""notify, in a client's account: keeps a notice of each form that arrived, and tells the notify service.
+"""notify, in a client's account: keeps a notice of each form that arrived, and announces it.
 
 An event may be delivered more than once; the notice is named after the form, so it is kept once.
 """
@@ -35,19 +35,17 @@ def keep(form):
     return True
 
 
-def tell_service(form):
-    bus = os.environ["SERVICE_BUS"]
-    if not bus:
-        return
+def announce(form):
+    """On the account's own bus; a rule carries it to the service's account."""
     detail = json.dumps({"noticeId": form["formId"], "client": form["client"]})
     sent = aws("events").put_events(
-        Entries=[{"EventBusName": bus, "Source": "notify", "DetailType": "NoticeKept", "Detail": detail}]
+        Entries=[{"Source": "notify", "DetailType": "NoticeKept", "Detail": detail}]
     )
     if sent["FailedEntryCount"]:
-        raise RuntimeError(f"the service's bus refused the event: {sent['Entries'][0].get('ErrorCode')}")
+        raise RuntimeError(f"the bus refused the event: {sent['Entries'][0].get('ErrorCode')}")
 
 
 def handler(event, context):
     new = keep(event["detail"])
-    tell_service(event["detail"])
+    announce(event["detail"])
     return {"kept": new}

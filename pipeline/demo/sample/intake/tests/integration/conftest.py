@@ -1,30 +1,9 @@
-"""What the integration tests share: an HTTP session, and a user who may send forms."""
+"""What the integration tests share: a user who may send forms."""
 
 import secrets
 import uuid
-from urllib.parse import urlsplit
 
 import pytest
-import requests
-from requests.adapters import HTTPAdapter
-
-
-class LoopbackNames(HTTPAdapter):
-    """Names under .localhost are this machine (RFC 6761). Browsers and curl know; Python's resolver may not."""
-
-    def send(self, request, *args, **options):
-        parts = urlsplit(request.url)
-        if parts.hostname.endswith(".localhost"):
-            request.headers["Host"] = parts.netloc
-            request.url = parts._replace(netloc=f"127.0.0.1:{parts.port or 80}").geturl()
-        return super().send(request, *args, **options)
-
-
-@pytest.fixture(scope="session")
-def http():
-    with requests.Session() as session:
-        session.mount("http://", LoopbackNames())
-        yield session
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import json
 import time
 
+import requests
+
 FORM = {"patient": {"name": "A. Example"}, "answers": {"smoker": False}}
 
 
@@ -18,15 +20,15 @@ def event_of(sqs, queue, form_id, seconds=20):
     return None
 
 
-def test_the_service_is_ready(http, tidegate_outputs):
-    reply = http.get(tidegate_outputs["HealthUrl"], timeout=20)
+def test_the_service_is_ready(tidegate_outputs):
+    reply = requests.get(tidegate_outputs["HealthUrl"], timeout=20)
     assert (reply.status_code, reply.json()["ready"]) == (200, True)
 
 
 def test_a_form_is_kept_and_its_arrival_is_announced(
-    http, nurse, tidegate_session, tidegate_outputs, tidegate_account, tidegate_region
+    nurse, tidegate_session, tidegate_outputs, tidegate_account, tidegate_region
 ):
-    reply = http.post(f"{tidegate_outputs['Url']}/forms", json=FORM, headers=nurse, timeout=20)
+    reply = requests.post(f"{tidegate_outputs['Url']}/forms", json=FORM, headers=nurse, timeout=20)
     assert reply.status_code == 201, reply.text
     form_id = reply.json()["formId"]
 
@@ -42,10 +44,10 @@ def test_a_form_is_kept_and_its_arrival_is_announced(
     assert "A. Example" not in json.dumps(event), "patient data left with the event"
 
 
-def test_nobody_sends_a_form_without_signing_in(http, tidegate_outputs):
-    assert http.post(f"{tidegate_outputs['Url']}/forms", json=FORM, timeout=20).status_code == 401
+def test_nobody_sends_a_form_without_signing_in(tidegate_outputs):
+    assert requests.post(f"{tidegate_outputs['Url']}/forms", json=FORM, timeout=20).status_code == 401
 
 
-def test_what_is_not_a_form_is_refused(http, nurse, tidegate_outputs):
-    reply = http.post(f"{tidegate_outputs['Url']}/forms", json={"answers": {}}, headers=nurse, timeout=20)
+def test_what_is_not_a_form_is_refused(nurse, tidegate_outputs):
+    reply = requests.post(f"{tidegate_outputs['Url']}/forms", json={"answers": {}}, headers=nurse, timeout=20)
     assert reply.status_code == 400

@@ -1,0 +1,261 @@
+"""Floor 4, composition: the only place that knows stages and adapters, and the only one that reads the environment.
+
+It builds what a verb needs and nothing else; it decides nothing. AWS adapters are imported when they are first
+needed, so that `release --help` and everything that only reads the journal stay quick.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.adapters.local.clock import SystemClock
+from pipeline.adapters.local.processes import holder_name
+from pipeline.adapters.local.store import LocalStore, open_store
+from pipeline.config import Project, load_project
+from pipeline.engine.heartbeat import Heartbeat
+from pipeline.engine.loop import Until, run_loop
+from pipeline.engine.workers import ThreadWorkers
+from pipeline.engine.world import LEASE_TTL, Runner, World
+from pipeline.errors import AccountUnusable, IntegrityBroken, ReleaseError, UsageError
+from pipeline.model.ending import Ending
+from pipeline.model.event import Envelope
+from pipeline.model.fleet import Fleet, Tools
+from pipeline.model.ids import Digest, ReleaseName
+from pipeline.model.plan import Plan, plan_digest
+from pipeline.model.release import Manifest, ServiceSpec
+from pipeline.ports import Alarms, Artifacts, Place, Stacks, Verifier
+from stages.manifests import load_manifest, load_spec, verify_release
+from stages.plan import PlanPorts, PlanRequest, load_plan, make_plan
+from stages.promote import Admission, admit, read_run
+
+if TYPE_CHECKING:
+    from pipeline.adapters.aws.session import Aws, Identity
+
+__all__ = ["POOL_SIZE", "Held", "House", "state_path"]
+
+POOL_SIZE = 32
+"""Threads that make AWS calls; more targets than this wait on a heap, not in threads."""
+
+_stop = threading.Event()
+
+
+def state_path(root: Path) -> Path:
+    """TIDEGATE_STATE, or `.tidegate/state.db` beside fleet.toml."""
+    named = os.environ.get("TIDEGATE_STATE")
+    return Path(named) if named else root / ".tidegate" / "state.db"
+
+
+def ask_to_stop() -> None:
+    """What a signal handler calls: the engine comes to a clean checkpoint and returns."""
+    _stop.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A service's lease, held: the right to change that service's stacks."""
+
+    admission: Admission
+    heartbeat: Heartbeat
+    lease: str
+
+
+class House:
+    """Everything one command needs, built on first use. start: a folder inside the project."""
+
+    def __init__(self, start: Path, heard: Callable[[Envelope], None] = lambda _: None) -> None:
+        self._start = start
+        self._heard = heard
+        self.clock = SystemClock()
+
+    # --- files and state -----------------------------------------------------------------------
+
+    @cached_property
+    def project(self) -> Project:
+        return load_project(self._start)
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.project.fleet
+
+    @cached_property
+    def tools(self) -> Tools:
+        tools = self.fleet.tools
+        if tools.account is None or not tools.release_key:
+            raise UsageError(
+                "fleet.toml names no Tools account and no release key yet",
+                state="nothing was touched",
+                remedy="run `release bootstrap all`",
+            )
+        return tools
+
+    @cached_property
+    def store(self) -> LocalStore:
+        return open_store(state_path(self.project.root), self.clock)
+
+    # --- identities ----------------------------------------------------------------------------
+
+    @cached_property
+    def aws(self) -> Aws:
+        from pipeline.adapters.aws.session import Aws
+
+        return Aws(max_connections=POOL_SIZE)
+
+    @cached_property
+    def actor(self) -> str:
+        """Who acts, as AWS says; who runs the process where AWS cannot be asked."""
+        from pipeline.adapters.aws.session import AMBIENT
+
+        try:
+            return self.aws.caller(AMBIENT)[1]
+        except ReleaseError:
+            return holder_name().rpartition("@")[0] + "@" + holder_name().rpartition("@")[2].split(":")[0]
+
+    def role(self, name: str, account: str | None = None) -> Identity:
+        """A role of the Tools account (or of `account`), reached from the ambient credentials."""
+        from pipeline.adapters.aws.reach import partition_of
+        from pipeline.adapters.aws.session import AMBIENT, Identity
+
+        partition = partition_of(self.tools.region)
+        arn = f"arn:{partition}:iam::{account or self.tools.account}:role/{name}"
+        return Identity(role_arn=arn, session_name="tidegate", via=AMBIENT)
+
+    def identity_in(self, role: str, via: Identity) -> Callable[[Place], Identity]:
+        """A role in a target's account, opened with the external id that belongs to this account alone."""
+        from pipeline.adapters.aws.reach import partition_of
+        from pipeline.adapters.aws.session import Identity
+
+        known: dict[str, Identity] = {}
+
+        def identity(place: Place) -> Identity:
+            if place.account not in known:
+                row = self.store.registry.by_account(place.account)
+                if row is None:
+                    raise AccountUnusable(
+                        f"account {place.account} is not in the registry",
+                        state="no call was made",
+                        remedy="run `release bootstrap all`",
+                    )
+                arn = f"arn:{partition_of(place.region)}:iam::{place.account}:role/{role}"
+                known[place.account] = Identity(
+                    role_arn=arn, external_id=row.external_id, session_name="tidegate", via=via
+                )
+            return known[place.account]
+
+        return identity
+
+    # --- AWS, as one role sees it --------------------------------------------------------------
+
+    def artifacts(self, role: str = "TidegatePromote") -> Artifacts:
+        from pipeline.adapters.aws.artifacts import S3Artifacts
+
+        return S3Artifacts(self.aws, self.role(role), self.tools)
+
+    def verifier(self, role: str = "TidegatePromote") -> Verifier:
+        from pipeline.adapters.aws.kms import KmsVerifier
+
+        return KmsVerifier(self.aws, self.role(role))
+
+    def stacks_and_alarms(self, role: str, via: str) -> tuple[Stacks, Alarms]:
+        """One ListStackResources serves both."""
+        from pipeline.adapters.aws.alarms import CloudWatchAlarms
+        from pipeline.adapters.aws.reach import Reach
+        from pipeline.adapters.aws.resources import StackResources
+        from pipeline.adapters.aws.stacks import CloudFormationStacks
+
+        identity_of = self.identity_in(role, self.role(via))
+        resources = StackResources(Reach(self.aws, identity_of))
+        prefix = self.fleet.tools.bucket_prefix
+        stacks = CloudFormationStacks(self.aws, identity_of, bucket_prefix=prefix, resources=resources)
+        return stacks, CloudWatchAlarms(self.aws, identity_of, resources=resources)
+
+    def world(self, via: str = "TidegatePromote") -> World:
+        from pipeline.adapters.http_health import HttpHealth
+
+        stacks, alarms = self.stacks_and_alarms("TidegateDeploy", via)
+        return World(
+            clock=self.clock,
+            journal=self.store.journal,
+            leases=self.store.leases,
+            latch=self.store.latch,
+            stacks=stacks,
+            alarms=alarms,
+            health=HttpHealth(),
+        )
+
+    # --- releases and plans --------------------------------------------------------------------
+
+    def manifest(self, release: ReleaseName) -> tuple[Manifest, Digest]:
+        return load_manifest(release, self.artifacts(), self.verifier(), self.tools.release_key)
+
+    def spec(self, manifest: Manifest) -> ServiceSpec:
+        return load_spec(manifest, self.artifacts())
+
+    def plan(self, release: ReleaseName) -> Plan:
+        """Verify the release, then make and store a plan for it."""
+        manifest, envelope = self.manifest(release)
+        artifacts = self.artifacts()
+        verify_release(manifest, artifacts, self.fleet.regions)
+        stacks, _ = self.stacks_and_alarms("TidegateDeploy", "TidegatePromote")
+        ports = PlanPorts(clock=self.clock, journal=self.store.journal, artifacts=artifacts, stacks=stacks)
+        request = PlanRequest(fleet=self.fleet, manifest=manifest, envelope=envelope, spec=self.spec(manifest))
+        return make_plan(request, ports)
+
+    def fixed_plan(self, release: ReleaseName) -> Plan | None:
+        """The plan this release is being, or was, promoted under; None where it never was."""
+        run = read_run(self.store.journal, release)
+        return load_plan(run.plan, self.artifacts()) if run.plan is not None else None
+
+    # --- carrying out --------------------------------------------------------------------------
+
+    @contextmanager
+    def holding(self, service: str) -> Iterator[Held]:
+        """LeaseHeld, naming the holder, where another runner is at it."""
+        actor = self.actor
+        name = f"service/{service}"
+        lease = self.store.leases.take(name, holder_name(), LEASE_TTL)
+        with Heartbeat(self.world(), lease) as heartbeat:
+            yield Held(
+                admission=Admission(fence=lease.fence, actor=actor), heartbeat=heartbeat, lease=name
+            )
+
+    def promote(self, plan: Plan, held: Held, until: Until) -> Ending:
+        admit(plan, self.store.journal, self.clock, held.admission)
+        return self.drive(plan, held, until)
+
+    def drive(self, plan: Plan, held: Held, until: Until) -> Ending:
+        """The in-process engine over a fixed plan."""
+        runner = Runner(
+            lease=held.lease,
+            fence=held.admission.fence,
+            actor=held.admission.actor,
+            verify=lambda: self._verify(plan),
+            heard=self._heard,
+        )
+        return run_loop(
+            self.world(),
+            runner,
+            plan,
+            plan_digest(plan),
+            ThreadWorkers(self.clock, POOL_SIZE),
+            held.heartbeat,
+            until,
+            _stop.is_set,
+        )
+
+    def _verify(self, plan: Plan) -> None:
+        """Before each wave: the manifest is still the one that was planned, and every artifact still is itself."""
+        manifest, envelope = self.manifest(plan.release)
+        if manifest.digest != plan.digest or envelope != plan.manifest:
+            raise IntegrityBroken(
+                f"{plan.release} is no longer what was planned: {manifest.digest} in place of {plan.digest}",
+                state="the wave was not started",
+                remedy=f"find out who changed it; `release history {plan.release}`",
+            )
+        verify_release(manifest, self.artifacts(), sorted({target.id.region for target in plan.targets}))

@@ -1,0 +1,236 @@
+"""Floor 2, views: where a release stands, as rows that text, JSON and Markdown all show in the same way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from pipeline.model.ids import ReleaseName, TargetId
+from pipeline.model.plan import Plan
+from pipeline.model.run_state import Run, RunState, WaveState, WaveStatus
+from pipeline.model.target_state import IN_FLIGHT, Phase, TargetState
+from pipeline.views.text import moment, plain
+
+__all__ = ["MOVED_ON", "Progress", "TargetRow", "WaveRow", "next_step", "progress"]
+
+MOVED_ON = "SUPERSEDED"
+"""State of a target that a later release has claimed since: its own stream tells no more of this one."""
+
+_FAILED = frozenset({Phase.FAILED, Phase.UNKNOWN, Phase.ROLLBACK_FAILED, Phase.QUARANTINED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRow:
+    """One target of the release. client: the target's owner, `@intake` for the service's own account.
+
+    wave: its name, empty for what the plan skips. desired, observed, previous_good: releases, empty where none.
+    """
+
+    id: TargetId
+    account: str
+    wave: str
+    state: str
+    desired: str
+    observed: str
+    previous_good: str
+    reason: str
+    command: str
+
+    @property
+    def client(self) -> str:
+        return self.id.owner
+
+    @property
+    def failed(self) -> bool:
+        return self.state in _FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveRow:
+    number: int
+    name: str
+    state: str
+    bake_until: datetime | None
+    at_risk: bool
+    reason: str
+    targets: int
+    healthy: int
+    in_flight: int
+    failed: int
+    rolled_back: int
+    pending: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    release: ReleaseName
+    run: RunState
+    halted_in: str
+    waves: tuple[WaveRow, ...]
+    targets: tuple[TargetRow, ...]
+    next: str
+    """the next command, or what is waited for and the command after it"""
+
+
+def progress(
+    release: ReleaseName,
+    plan: Plan | None,
+    run: RunState,
+    targets: Mapping[TargetId, TargetState],
+    now: datetime,
+) -> Progress:
+    rows = (*_planned(plan, run, targets), *_skipped(plan), *_unplanned(release, plan, targets))
+    waves = tuple(_wave(number, wave, plan, rows) for number, wave in enumerate(run.waves))
+    return Progress(
+        release=release,
+        run=run,
+        halted_in=_wave_name(plan, run.halted_in) if run.halted_in is not None else "",
+        waves=waves,
+        targets=rows,
+        next=next_step(release, run, now),
+    )
+
+
+def next_step(release: ReleaseName, run: RunState, now: datetime) -> str:
+    """What to type next; every state has one."""
+    match run.run:
+        case Run.NONE:
+            return f"release plan {release}" if run.evidence else f"release test {release}"
+        case Run.PLANNED:
+            return f"release promote {release}"
+        case Run.RUNNING:
+            return _while_running(release, run, now)
+        case Run.HALTED:
+            wave = f" --wave {run.halted_in}" if run.halted_in is not None else " --all"
+            return (
+                f"release resume {release} --reason TEXT, or release rollback {release}{wave} --reason TEXT"
+            )
+        case Run.ROLLING_BACK:
+            return f"release promote {release} (goes on with the rollback)"
+        case Run.ROLLBACK_INCOMPLETE:
+            return (
+                f"release history {release}, then repair the quarantined targets with the command beside each"
+            )
+        case Run.SUCCEEDED | Run.ROLLED_BACK | Run.SUPERSEDED:
+            return "release fleet"
+        case _:
+            assert_never(run.run)
+
+
+def _while_running(release: ReleaseName, run: RunState, now: datetime) -> str:
+    current = run.waves[run.current_wave] if run.current_wave is not None else WaveState()
+    if current.status is WaveStatus.BAKING and current.bake_until is not None and current.bake_until > now:
+        return f"baking until {moment(current.bake_until)}; then release promote {release}"
+    return f"release promote {release}"
+
+
+# --- rows ------------------------------------------------------------------------------------------
+
+
+def _planned(plan: Plan | None, run: RunState, targets: Mapping[TargetId, TargetState]) -> list[TargetRow]:
+    if plan is None:
+        return []
+    accounts = {target.id: target for target in plan.targets}
+    rows = []
+    for number, wave in enumerate(plan.waves):
+        claimed = run.waves[number].claimed if number < len(run.waves) else frozenset()
+        for target in wave.targets:
+            state = targets.get(target, TargetState())
+            row = _row(target, state, _phase(state, plan.release, target in claimed), wave.name)
+            desired = accounts[target].desired.release
+            rows.append(_with_plan(row, accounts[target].account, desired))
+    return rows
+
+
+def _phase(state: TargetState, release: ReleaseName, claimed: bool) -> str:
+    if state.release == str(release):
+        return state.phase.value
+    return MOVED_ON if claimed and state.release else Phase.PENDING.value
+
+
+def _row(target: TargetId, state: TargetState, phase: str, wave: str) -> TargetRow:
+    present = phase not in (Phase.PENDING.value, MOVED_ON)
+    last_good = state.goods[-1] if state.goods else None
+    good = state.previous_good if present and state.captured else last_good
+    return TargetRow(
+        id=target,
+        account="",
+        wave=wave,
+        state=phase,
+        desired=state.desired.release if state.desired else "",
+        observed=plain(state.observed),
+        previous_good=good.release if good and phase != MOVED_ON else "",
+        reason=plain(state.reason) if present else "",
+        command=plain(state.command) if present else "",
+    )
+
+
+def _with_plan(row: TargetRow, account: str, desired: str) -> TargetRow:
+    return TargetRow(
+        id=row.id,
+        account=account,
+        wave=row.wave,
+        state=row.state,
+        desired=desired,
+        observed=row.observed,
+        previous_good=row.previous_good,
+        reason=row.reason,
+        command=row.command,
+    )
+
+
+def _skipped(plan: Plan | None) -> list[TargetRow]:
+    return [
+        TargetRow(
+            id=skipped.id,
+            account="",
+            wave="",
+            state=Phase.SKIPPED.value,
+            desired="",
+            observed="",
+            previous_good="",
+            reason=plain(skipped.reason),
+            command="",
+        )
+        for skipped in (plan.skipped if plan else ())
+    ]
+
+
+def _unplanned(
+    release: ReleaseName, plan: Plan | None, targets: Mapping[TargetId, TargetState]
+) -> list[TargetRow]:
+    """Targets that carry this release although the plan at hand does not name them."""
+    known = {target.id for target in plan.targets} | {s.id for s in plan.skipped} if plan else set()
+    return [
+        _row(target, state, state.phase.value, "")
+        for target, state in sorted(targets.items())
+        if target not in known and state.release == str(release)
+    ]
+
+
+def _wave(number: int, wave: WaveState, plan: Plan | None, rows: tuple[TargetRow, ...]) -> WaveRow:
+    name = _wave_name(plan, number)
+    states = [row.state for row in rows if row.wave == name]
+    in_flight = sum(state in IN_FLIGHT for state in states)
+    return WaveRow(
+        number=number,
+        name=name,
+        state=wave.status.value,
+        bake_until=wave.bake_until if wave.status is WaveStatus.BAKING else None,
+        at_risk=wave.at_risk,
+        reason=plain(wave.reason),
+        targets=len(states),
+        healthy=states.count(Phase.HEALTHY),
+        in_flight=in_flight,
+        failed=sum(state in _FAILED for state in states),
+        rolled_back=states.count(Phase.ROLLED_BACK),
+        pending=states.count(Phase.PENDING),
+        skipped=states.count(Phase.SKIPPED),
+    )
+
+
+def _wave_name(plan: Plan | None, number: int) -> str:
+    return plan.waves[number].name if plan and 0 <= number < len(plan.waves) else f"wave {number}"
