@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from pipeline.adapters.local.clock import SystemClock
 from pipeline.adapters.local.processes import holder_name
 from pipeline.adapters.local.store import LocalStore, open_store
-from pipeline.config import Project, load_project
+from pipeline.config import Project, find_root, load_project, set_value
+from pipeline.config.project import FLEET_FILE
 from pipeline.engine.heartbeat import Heartbeat
 from pipeline.engine.loop import Until, run_loop
 from pipeline.engine.workers import ThreadWorkers
@@ -27,10 +28,15 @@ from pipeline.errors import AccountUnusable, IntegrityBroken, ReleaseError, Usag
 from pipeline.model.ending import Ending
 from pipeline.model.event import Envelope
 from pipeline.model.fleet import Fleet, Tools
-from pipeline.model.ids import Digest, ReleaseName
+from pipeline.model.ids import AccountId, Digest, ReleaseName
 from pipeline.model.plan import Plan, plan_digest
 from pipeline.model.release import Manifest, ServiceSpec
 from pipeline.ports import Alarms, Artifacts, Place, Stacks, Verifier
+from pipeline.views.fleet import FleetRow
+from stages.accounts import AccountWorld
+from stages.bootstrap import Bootstrapped, BootstrapWorld, bootstrap
+from stages.build import BuildPorts, BuildRequest, BuildResult, build
+from stages.fleet import fleet_rows
 from stages.manifests import load_manifest, load_spec, verify_release
 from stages.plan import PlanPorts, PlanRequest, load_plan, make_plan
 from stages.promote import Admission, admit, read_run
@@ -38,7 +44,7 @@ from stages.promote import Admission, admit, read_run
 if TYPE_CHECKING:
     from pipeline.adapters.aws.session import Aws, Identity
 
-__all__ = ["POOL_SIZE", "Held", "House", "state_path"]
+__all__ = ["POOL_SIZE", "Held", "House", "ask_to_stop", "local_home", "state_path"]
 
 POOL_SIZE = 32
 """Threads that make AWS calls; more targets than this wait on a heap, not in threads."""
@@ -50,6 +56,12 @@ def state_path(root: Path) -> Path:
     """TIDEGATE_STATE, or `.tidegate/state.db` beside fleet.toml."""
     named = os.environ.get("TIDEGATE_STATE")
     return Path(named) if named else root / ".tidegate" / "state.db"
+
+
+def local_home(start: Path) -> Path:
+    """Where the local AWS keeps what it has made: TIDEGATE_LOCAL_HOME, or `.tidegate/local` beside fleet.toml."""
+    named = os.environ.get("TIDEGATE_LOCAL_HOME")
+    return Path(named) if named else find_root(start) / ".tidegate" / "local"
 
 
 def ask_to_stop() -> None:
@@ -189,6 +201,98 @@ class House:
             health=HttpHealth(),
         )
 
+    # --- accounts and builds -------------------------------------------------------------------
+
+    def bootstrap(self, scope: str, name: str, say: Callable[[str], None]) -> Bootstrapped:
+        """As whoever the ambient credentials are, in the management account; fills in fleet.toml at the end."""
+        from pipeline.adapters.aws.bootstrap_stacks import BootstrapStacks
+        from pipeline.adapters.aws.organizations import AwsOrganizations
+        from pipeline.adapters.aws.session import AMBIENT
+
+        caller = self.aws.caller(AMBIENT)
+        organizations = AwsOrganizations(self.aws, AMBIENT)
+        accounts = AccountWorld(
+            accounts=organizations,
+            units=organizations,
+            registry=self.store.registry,
+            clock=self.clock,
+            mailbox=self.fleet.email,
+            said=say,
+        )
+        stacks = BootstrapStacks(self.aws, self._access_role(caller[0]))
+        done = bootstrap(
+            BootstrapWorld(accounts=accounts, stacks=stacks, caller=caller), self.fleet, scope, name
+        )
+        path = self.project.root / FLEET_FILE
+        for filled in done.filled:
+            set_value(
+                path, filled.table, ("name", filled.name) if filled.name else None, filled.key, filled.value
+            )
+        del self.project
+        return done
+
+    def _access_role(self, management: AccountId) -> Callable[[Place], Identity]:
+        """The role that AWS puts into every account it makes: only for Tidegate's very first stacks there."""
+        from pipeline.adapters.aws.reach import partition_of
+        from pipeline.adapters.aws.session import AMBIENT, Identity
+
+        def identity(place: Place) -> Identity:
+            if place.account == management:
+                return AMBIENT
+            partition = partition_of(place.region)
+            arn = f"arn:{partition}:iam::{place.account}:role/OrganizationAccountAccessRole"
+            return Identity(role_arn=arn, session_name="tidegate-bootstrap", via=AMBIENT)
+
+        return identity
+
+    def build(
+        self,
+        service: str,
+        *,
+        version: str,
+        allow_dirty: bool,
+        allow_untagged: bool,
+        say: Callable[[str], None],
+    ) -> BuildResult:
+        """service may be empty where the fleet has only one."""
+        from pipeline.adapters.aws.kms import KmsSigner
+        from pipeline.adapters.git import GitRepository
+
+        name = service or self._only_service()
+        request = BuildRequest(
+            folder=str(self.project.folder(name)),
+            spec=self.project.spec(name),
+            bucket_prefix=self.tools.bucket_prefix,
+            regions=self.fleet.regions,
+            release_key=self.tools.release_key,
+            actor=self.actor,
+            version=version,
+            allow_dirty=allow_dirty,
+            allow_untagged=allow_untagged,
+        )
+        ports = BuildPorts(
+            repository=GitRepository(),
+            artifacts=self.artifacts("TidegateBuild"),
+            signer=KmsSigner(self.aws, self.role("TidegateBuild"), self.tools.release_key),
+            verifier=self.verifier("TidegateBuild"),
+            journal=self.store.journal,
+        )
+        return build(request, ports, say)
+
+    def _only_service(self) -> str:
+        names = [service.name for service in self.fleet.services]
+        if len(names) != 1:
+            raise UsageError(
+                f"the fleet has {len(names)} services: {', '.join(names)}",
+                state="nothing was built",
+                remedy=f"name one: `release build {names[0] if names else 'SERVICE'}`",
+            )
+        return names[0]
+
+    def fleet_rows(self, *, live: bool) -> tuple[FleetRow, ...]:
+        stacks = self.stacks_and_alarms("TidegateObserve", "TidegatePromote")[0] if live else None
+        return fleet_rows(self.fleet, self.store.journal, stacks)
+
     # --- releases and plans --------------------------------------------------------------------
 
     def manifest(self, release: ReleaseName) -> tuple[Manifest, Digest]:
@@ -204,7 +308,9 @@ class House:
         verify_release(manifest, artifacts, self.fleet.regions)
         stacks, _ = self.stacks_and_alarms("TidegateDeploy", "TidegatePromote")
         ports = PlanPorts(clock=self.clock, journal=self.store.journal, artifacts=artifacts, stacks=stacks)
-        request = PlanRequest(fleet=self.fleet, manifest=manifest, envelope=envelope, spec=self.spec(manifest))
+        request = PlanRequest(
+            fleet=self.fleet, manifest=manifest, envelope=envelope, spec=self.spec(manifest)
+        )
         return make_plan(request, ports)
 
     def fixed_plan(self, release: ReleaseName) -> Plan | None:
@@ -221,9 +327,7 @@ class House:
         name = f"service/{service}"
         lease = self.store.leases.take(name, holder_name(), LEASE_TTL)
         with Heartbeat(self.world(), lease) as heartbeat:
-            yield Held(
-                admission=Admission(fence=lease.fence, actor=actor), heartbeat=heartbeat, lease=name
-            )
+            yield Held(admission=Admission(fence=lease.fence, actor=actor), heartbeat=heartbeat, lease=name)
 
     def promote(self, plan: Plan, held: Held, until: Until) -> Ending:
         admit(plan, self.store.journal, self.clock, held.admission)

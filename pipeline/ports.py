@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pipeline.model.ending import Ending
 from pipeline.model.event import Envelope, Event
 from pipeline.model.ids import AccountId, Digest, TargetId
-from pipeline.model.plan import Plan, PlannedTarget
+from pipeline.model.plan import PlannedTarget
 from pipeline.model.stack import ChangeSetView, StackSnapshot
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "Commit",
     "CreationStatus",
     "Deploy",
-    "Drive",
     "Halt",
     "Head",
     "Health",
@@ -42,7 +40,6 @@ __all__ = [
     "OwnStack",
     "OwnStacks",
     "Place",
-    "Progress",
     "Registry",
     "RegistryRow",
     "Repository",
@@ -381,26 +378,6 @@ class Registry(Protocol):
 
     def change(self, name: str, *, expected_state: str, row: RegistryRow) -> RegistryRow:
         """Compare-and-swap on `state`; kind, name and email cannot change. StreamMoved where it has moved."""
-        ...
-
-
-# --- the engine, as the stages see it --------------------------------------------------------------
-
-
-class Progress(Protocol):
-    def __call__(self, line: str) -> None:
-        """One line for a person, without a line break; never on stdout."""
-        ...
-
-
-class Drive(Protocol):
-    """What carries a fixed plan out, under the lease that is held: the in-process loop or another engine."""
-
-    def __call__(self, plan: Plan, *, blocked: bool, wave: int | None) -> Ending:
-        """blocked: come back at a bake. wave: come back once this wave has passed.
-
-        FenceLost where another runner has taken over; IntegrityBroken where the release no longer verifies.
-        """
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -17,6 +17,7 @@ T = TypeVar("T")
 NOT_YET: tuple[type[ReleaseError], ...] = (AccessRefused, AccountUnusable, Throttled)
 """What a young account, or a role made a moment ago, answers until AWS knows it everywhere."""
 
+_random = secrets.SystemRandom()
 _FIRST = timedelta(milliseconds=150)
 _LONGEST = timedelta(seconds=15)
 _GROWTH = 1.6
@@ -41,7 +42,7 @@ def wait_until(
         if clock.now() >= end:
             raise late()
         # Jitter: many accounts wait at once and must not ask at once.
-        clock.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
+        clock.sleep(pause * _random.uniform(0.8, 1.2))
         pause = min(pause * _GROWTH, _LONGEST)
 
 
@@ -58,5 +59,5 @@ def patiently(
         except meanwhile:
             if clock.now() >= end:
                 raise
-        clock.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
+        clock.sleep(pause * _random.uniform(0.8, 1.2))
         pause = min(pause * _GROWTH, _LONGEST)

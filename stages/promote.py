@@ -198,7 +198,7 @@ def error_of(
 
 
 def _after_a_halt(plan: Plan, run: RunState) -> str:
-    wave = run.halted_in if run.halted_in is not None else 0
+    wave = plan.waves[run.halted_in or 0].number if plan.waves else 0
     return (
         f"see `release status {plan.release}`; then `release rollback {plan.release} --wave {wave} --reason …`"
         f" or `release resume {plan.release} --reason …`"

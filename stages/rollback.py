@@ -88,18 +88,25 @@ def _order(plan: Plan, run: RunState, scope: RollbackScope, reason: str, actor: 
     if scope.all:
         waves = waves_to_roll_back(run, 0, only=False)
         return e.RollbackOrdered(waves=waves, reason=reason, by=actor, recall=True)
-    if scope.wave is None or not 0 <= scope.wave < len(plan.waves):
-        raise NotFound(
-            f"{plan.release} has no wave {scope.wave}: its waves are 0 to {len(plan.waves) - 1}",
-            remedy=f"see `release status {plan.release}`",
-        )
-    waves = waves_to_roll_back(run, scope.wave, only=scope.only)
+    assert scope.wave is not None, "a scope names a wave, a target or everything"
+    waves = waves_to_roll_back(run, _place(plan, scope.wave), only=scope.only)
     if not waves:
         raise ReleaseHalted(
             f"wave {scope.wave} of {plan.release} has not started: there is nothing to roll back",
             remedy=f"see `release status {plan.release}`",
         )
     return e.RollbackOrdered(waves=waves, reason=reason, by=actor)
+
+
+def _place(plan: Plan, number: int) -> int:
+    try:
+        return plan.wave_numbered(number)
+    except KeyError:
+        known = ", ".join(f"{wave.number} ({wave.name})" for wave in plan.waves)
+        raise NotFound(
+            f"{plan.release} has no wave {number}: its waves are {known}",
+            remedy=f"see `release status {plan.release}`",
+        ) from None
 
 
 def _append(journal: Journal, release: ReleaseName, event: e.ReleaseEvent, who: Admission) -> None:

@@ -185,7 +185,11 @@ class Company:
         return self._hold(plan, Until(blocked=False), (scope, reason))
 
     def resume(self, plan: Plan, reason: str = "looked at it") -> RunState:
-        return resume(plan, reason, self.journal, self.latch, Admission(fence=0x7FFFFFFF, actor="person"))
+        lease = self.leases.take(f"service/{SERVICE}", "person", LEASE_TTL)
+        who = Admission(fence=lease.fence, actor="person")
+        state = resume(plan, reason, self.journal, self.latch, who)
+        self.leases.give_back(lease)
+        return state
 
     def _hold(self, plan: Plan, until: Until, order: tuple[RollbackScope, str] | None) -> Ending:
         self.holders += 1

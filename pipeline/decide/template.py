@@ -58,7 +58,7 @@ _FUNCTION_TYPES = frozenset({"AWS::Lambda::Function", "AWS::Serverless::Function
 # --- bytes -----------------------------------------------------------------------------------------
 
 
-def template_bytes(body: Mapping[str, Any], name: str = "template") -> bytes:
+def template_bytes(body: Mapping[str, Any], name: str = "the template") -> bytes:
     """Canonical ASCII JSON. ASCII, because GetTemplate gives other characters back as question marks.
 
     Numbers with a fraction are allowed here: they come from the text of the template and go back to the same text.
@@ -67,7 +67,7 @@ def template_bytes(body: Mapping[str, Any], name: str = "template") -> bytes:
     content = _canonical(body)
     if len(content) > MAX_TEMPLATE_BYTES:
         raise ConfigInvalid(
-            f"the template {name} has {len(content)} bytes; CloudFormation takes {MAX_TEMPLATE_BYTES}",
+            f"{name} has {len(content)} bytes; CloudFormation takes {MAX_TEMPLATE_BYTES}",
             state="nothing was uploaded",
             remedy=f"move resources of {name} into a nested stack",
         )
@@ -76,7 +76,9 @@ def template_bytes(body: Mapping[str, Any], name: str = "template") -> bytes:
 
 def template_digest(body: Mapping[str, Any] | str) -> Digest:
     """Digest of the canonical form of what GetTemplate returns: boto3 gives JSON as a mapping, YAML as text."""
-    return digest(sha256_hex(_canonical(parse_template(body, "template") if isinstance(body, str) else body)))
+    return digest(
+        sha256_hex(_canonical(parse_template(body, "the template") if isinstance(body, str) else body))
+    )
 
 
 def _canonical(body: Mapping[str, Any]) -> bytes:

@@ -198,6 +198,8 @@ class _Walk:
     def _tagged(self, node: Node, plain: object) -> object:
         tag = str(node.tag)
         if tag.startswith(_YAML):
+            if not isinstance(node, ScalarNode) and tag not in (f"{_YAML}map", f"{_YAML}seq"):
+                self._fault(node, f"CloudFormation knows no tag !!{tag.removeprefix(_YAML)}")
             return plain
         short = tag.removeprefix("!")
         if short in ("Ref", "Condition"):

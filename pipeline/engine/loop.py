@@ -6,8 +6,6 @@ There is no resume: running again over the same journal is how a run goes on.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,9 +13,10 @@ from typing import assert_never
 
 from pipeline.decide import run_steps as moves
 from pipeline.decide.rollback import ClaimRollback
+from pipeline.engine.fan_out import FanOut
 from pipeline.engine.heartbeat import Heartbeat
 from pipeline.engine.ledger import Ledger
-from pipeline.engine.tick import Tick, TickStatus, judge, tick
+from pipeline.engine.tick import judge
 from pipeline.engine.workers import Workers
 from pipeline.engine.world import Runner, World
 from pipeline.errors import StreamMoved
@@ -48,15 +47,12 @@ class _Loop:
     runner: Runner
     ledger: Ledger
     plan: Plan
-    workers: Workers
+    fan_out: FanOut
     heartbeat: Heartbeat
     until: Until
     stopped: Callable[[], bool]
-    due: list[tuple[datetime, int, Callable[[], object]]] = field(default_factory=list)
-    busy: set[TargetId] = field(default_factory=set)
     misses: dict[TargetId, int] = field(default_factory=dict)
     watched: dict[TargetId, datetime] = field(default_factory=dict)
-    order: itertools.count[int] = field(default_factory=itertools.count)
     planned: dict[TargetId, PlannedTarget] = field(default_factory=dict)
 
     def run(self) -> Ending:
@@ -88,7 +84,7 @@ class _Loop:
                 self._record(e.WaveStarted(wave=wave))
             case moves.Claim(wave=wave, targets=targets):
                 if self._record(e.TargetsClaimed(wave=wave, targets=targets)):
-                    self._begin(targets)
+                    self.fan_out.begin(targets)
             case ClaimRollback(targets=targets):
                 self._begin_rollback(targets)
             case moves.MarkGood(targets=targets):
@@ -100,8 +96,8 @@ class _Loop:
             case moves.Bake(until=until, targets=targets):
                 return self._bake(until, targets)
             case moves.Await(targets=targets):
-                self._begin([t for t in targets if self.ledger.never_begun(t)])
-                self._keep_going(targets)
+                self.fan_out.begin([t for t in targets if self.ledger.never_begun(t)])
+                self.fan_out.go_on(targets)
                 self._wait(None)
             case _:
                 assert_never(move)
@@ -131,75 +127,22 @@ class _Loop:
 
     # --- targets -------------------------------------------------------------------------------
 
-    def _begin(self, targets: tuple[TargetId, ...] | list[TargetId]) -> None:
-        digest = self.ledger.run.plan
-        assert digest is not None, "a run has a plan"
-        for target in targets:
-            planned = self.planned[target]
-            claimed = e.TargetClaimed(
-                release=str(self.plan.release),
-                plan=digest,
-                wave=self.plan.wave_of(target),
-                desired=planned.desired,
-            )
-            self.ledger.say(target, (claimed,))
-            self._submit(target)
-
     def _begin_rollback(self, targets: tuple[TargetId, ...]) -> None:
         order = self.ledger.run.rollback
         recall = order is not None and order.recall
         for target in targets:
             self.ledger.say(target, (e.RollbackClaimed(release=str(self.plan.release), recall=recall),))
-            self._submit(target)
-
-    def _keep_going(self, targets: tuple[TargetId, ...]) -> None:
-        """Pick up what is in flight in the journal but in nobody's hands here, as after a restart."""
-        for target in targets:
-            if target not in self.busy and self.ledger.target(target).action is not None:
-                self._submit(target)
-
-    def _submit(self, target: TargetId) -> None:
-        self.busy.add(target)
-        planned = self.planned[target]
-        self.workers.submit(lambda: tick(self.world, self.runner, self.ledger, self.plan, planned))
-
-    def _later(self, when: datetime, work: Callable[[], object]) -> None:
-        heapq.heappush(self.due, (when, next(self.order), work))
+            self.fan_out.tick(target)
 
     def _wait(self, until: datetime | None) -> None:
-        """Until something is done, something is due, or `until` has come."""
-        now = self.world.clock.now()
-        while self.due and self.due[0][0] <= now:
-            self.workers.submit(heapq.heappop(self.due)[2])
-        moments = [m for m in (until, self.due[0][0] if self.due else None) if m is not None]
-        for value, fault in self.workers.results(min(moments) if moments else None):
-            if fault is not None:
-                raise fault
-            self._heard_back(value)
-
-    def _heard_back(self, value: object) -> None:
-        if isinstance(value, Tick):
-            self._ticked(value)
-        elif isinstance(value, _Look):
-            self._looked(value)
-
-    def _ticked(self, result: Tick) -> None:
-        target = result.target
-        if result.status is TickStatus.GO_ON and not self.stopped():
-            self._submit(target)
-        elif result.status is TickStatus.WAIT and result.until is not None:
-            planned = self.planned[target]
-            self._later(
-                result.until,
-                lambda: tick(self.world, self.runner, self.ledger, self.plan, planned),
-            )
-        else:
-            self.busy.discard(target)
+        for value in self.fan_out.wait(until, stopped=self.stopped()):
+            if isinstance(value, _Look):
+                self._looked(value)
 
     # --- baking and judging --------------------------------------------------------------------
 
     def _bake(self, until: datetime, targets: tuple[TargetId, ...]) -> Ending | None:
-        if self.until.blocked and not self.busy:
+        if self.until.blocked and not self.fan_out.busy:
             return Ending(kind=EndingKind.BAKING, until=until)
         self._look_at(targets, final=False)
         watch_again = min((self.watched[t] for t in targets if t in self.watched), default=until)
@@ -209,10 +152,9 @@ class _Loop:
     def _look_at(self, targets: tuple[TargetId, ...], *, final: bool) -> None:
         now = self.world.clock.now()
         for target in targets:
-            if target in self.busy or (not final and self.watched.get(target, now) > now):
+            if target in self.fan_out.busy or (not final and self.watched.get(target, now) > now):
                 continue
-            self.busy.add(target)
-            self.workers.submit(self._look(target, final=final))
+            self.fan_out.at_once(target, self._look(target, final=final))
 
     def _look(self, target: TargetId, *, final: bool) -> Callable[[], object]:
         def look() -> _Look:
@@ -225,15 +167,15 @@ class _Loop:
         """One miss is a hiccup, three in a row are a fact. PASS is only said at the end of the bake."""
         target, now = look.target, self.world.clock.now()
         if self.ledger.target(target).phase is not Phase.HEALTHY:
-            self.busy.discard(target)
+            self.fan_out.busy.discard(target)
             return
         self.watched[target] = now + self._watch_interval(target)
         self.misses[target] = 0 if look.verdict is e.Verdict.PASS else self.misses.get(target, 0) + 1
         decided = look.final if look.verdict is e.Verdict.PASS else self.misses[target] >= _MISSES_TO_FAIL
         if not decided and self.misses[target]:
-            self._later(now + _MISS_DELAY, self._look(target, final=look.final))
+            self.fan_out.later(now + _MISS_DELAY, self._look(target, final=look.final))
             return
-        self.busy.discard(target)
+        self.fan_out.busy.discard(target)
         if decided:
             self.ledger.say(target, (e.TargetJudged(verdict=look.verdict, reason=look.reason),))
 
@@ -244,8 +186,7 @@ class _Loop:
     # --- stopping ------------------------------------------------------------------------------
 
     def _checkpoint(self) -> Ending:
-        """Calls that are being made are finished and written down; nothing new begins."""
-        self.workers.close()
+        """Nothing new begins; closing the workers lets the calls under way finish and be written down."""
         return Ending(kind=EndingKind.INTERRUPTED, reason="interrupted; the same command goes on from here")
 
 
@@ -277,7 +218,7 @@ def run_loop(
         runner=runner,
         ledger=ledger,
         plan=plan,
-        workers=workers,
+        fan_out=FanOut(world, runner, ledger, plan, workers),
         heartbeat=heartbeat,
         until=until,
         stopped=stopped,

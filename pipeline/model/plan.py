@@ -87,6 +87,15 @@ class Wave:
     on_fail: OnFail
 
 
+    @property
+    def number(self) -> int:
+        """What a person calls it: 0 the service, 1 the canary, then 2, 3, …, also where a service has no account
+        of its own and the plan begins with its canary."""
+        if self.kind is WaveKind.WAVE:
+            return int(self.name.rpartition("-")[2])
+        return 0 if self.kind is WaveKind.SERVICE else 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedTarget:
     id: TargetId
@@ -127,6 +136,13 @@ class Plan:
             if target.id == wanted:
                 return target
         raise KeyError(str(wanted))
+
+    def wave_numbered(self, number: int) -> int:
+        """The place in `waves` of the wave that a person calls by this number. KeyError where there is none."""
+        for place, wave in enumerate(self.waves):
+            if wave.number == number:
+                return place
+        raise KeyError(number)
 
     def wave_of(self, wanted: TargetId) -> int:
         for number, wave in enumerate(self.waves):

@@ -20,7 +20,7 @@ from pipeline.views.text import cut, moment, plain
 __all__ = ["escaped", "status_markdown"]
 
 _MOST = 50
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~@:-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~@])")
 
 
 def escaped(text: str) -> str:
@@ -40,7 +40,7 @@ def status_markdown(
     if run.halted_because:
         where = f" in {escaped(page.halted_in)}" if page.halted_in else ""
         lines += [f"Halted{where} by {escaped(run.halted_by)}: {escaped(run.halted_because)}", ""]
-    lines += _waves(page) + _failing(page) + [f"Next: {_code(page.next)}"]
+    lines += _waves(page) + _failing(page) + ["Next: " + " or ".join(map(_code, page.next))]
     return "\n".join(lines) + "\n"
 
 

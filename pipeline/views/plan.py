@@ -47,7 +47,7 @@ def _effects(plan: Plan) -> list[str]:
     for group in plan.groups:
         if group.effect is EffectKind.NOTHING:
             continue
-        lines += ["", f"{_effect(group)} at {listed([str(t) for t in group.targets])}"]
+        lines += ["", cut(f"{_effect(group)} at {listed([str(t) for t in group.targets], 4)}", WIDTH)]
         lines += [cut(f"  {_symbol(group)} {plain(change)}", WIDTH) for change in group.changes[:_MOST]]
         if len(group.changes) > _MOST:
             lines.append(f"  … and {len(group.changes) - _MOST} more: release plan {plan.release} --json")
@@ -93,7 +93,7 @@ def _waves(plan: Plan) -> list[str]:
         for number, wave in enumerate(plan.waves)
     ]
     head = ("", "wave", "", "bake", "at once", "tolerance", "on failure", "")
-    return table(head, rows) if rows else []
+    return [cut(line, WIDTH) for line in table(head, rows)] if rows else []
 
 
 def _skipped(plan: Plan) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
@@ -71,8 +71,8 @@ class Progress:
     halted_in: str
     waves: tuple[WaveRow, ...]
     targets: tuple[TargetRow, ...]
-    next: str
-    """the next command, or what is waited for and the command after it"""
+    next: tuple[str, ...]
+    """the next command, each further one an alternative; or what is waited for and the command after it"""
 
 
 def progress(
@@ -90,32 +90,34 @@ def progress(
         halted_in=_wave_name(plan, run.halted_in) if run.halted_in is not None else "",
         waves=waves,
         targets=rows,
-        next=next_step(release, run, now),
+        next=next_step(release, run, now, plan),
     )
 
 
-def next_step(release: ReleaseName, run: RunState, now: datetime) -> str:
-    """What to type next; every state has one."""
+def next_step(
+    release: ReleaseName, run: RunState, now: datetime, plan: Plan | None = None
+) -> tuple[str, ...]:
+    """What to type next, the alternatives in order of likelihood; every state has at least one."""
     match run.run:
         case Run.NONE:
-            return f"release plan {release}" if run.evidence else f"release test {release}"
+            return (f"release plan {release}" if run.evidence else f"release test {release}",)
         case Run.PLANNED:
-            return f"release promote {release}"
+            return (f"release promote {release}",)
         case Run.RUNNING:
-            return _while_running(release, run, now)
+            return (_while_running(release, run, now),)
         case Run.HALTED:
-            wave = f" --wave {run.halted_in}" if run.halted_in is not None else " --all"
+            number = plan.waves[run.halted_in].number if plan and run.halted_in is not None else run.halted_in
+            wave = f"--wave {number}" if number is not None else "--all"
             return (
-                f"release resume {release} --reason TEXT, or release rollback {release}{wave} --reason TEXT"
+                f"release resume {release} --reason TEXT",
+                f"release rollback {release} {wave} --reason TEXT",
             )
         case Run.ROLLING_BACK:
-            return f"release promote {release} (goes on with the rollback)"
+            return (f"release promote {release} (goes on with the rollback)",)
         case Run.ROLLBACK_INCOMPLETE:
-            return (
-                f"release history {release}, then repair the quarantined targets with the command beside each"
-            )
+            return (f"release history {release}, then repair each failing target with the command beside it",)
         case Run.SUCCEEDED | Run.ROLLED_BACK | Run.SUPERSEDED:
-            return "release fleet"
+            return ("release fleet",)
         case _:
             assert_never(run.run)
 
@@ -141,7 +143,7 @@ def _planned(plan: Plan | None, run: RunState, targets: Mapping[TargetId, Target
             state = targets.get(target, TargetState())
             row = _row(target, state, _phase(state, plan.release, target in claimed), wave.name)
             desired = accounts[target].desired.release
-            rows.append(_with_plan(row, accounts[target].account, desired))
+            rows.append(replace(row, account=accounts[target].account, desired=desired))
     return rows
 
 
@@ -165,20 +167,6 @@ def _row(target: TargetId, state: TargetState, phase: str, wave: str) -> TargetR
         previous_good=good.release if good and phase != MOVED_ON else "",
         reason=plain(state.reason) if present else "",
         command=plain(state.command) if present else "",
-    )
-
-
-def _with_plan(row: TargetRow, account: str, desired: str) -> TargetRow:
-    return TargetRow(
-        id=row.id,
-        account=account,
-        wave=row.wave,
-        state=row.state,
-        desired=desired,
-        observed=row.observed,
-        previous_good=row.previous_good,
-        reason=row.reason,
-        command=row.command,
     )
 
 

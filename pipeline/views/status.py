@@ -42,7 +42,7 @@ def status_json(
             "halted_in": page.halted_in or None,
             "tested": run.evidence is not None,
             "changed_at": to_json(run.changed_at),
-            "next": page.next,
+            "next": list(page.next),
         },
         "waves": [_wave_json(wave) for wave in page.waves],
         "targets": [_target_json(target) for target in page.targets],
@@ -93,7 +93,13 @@ def status_text(
 ) -> str:
     """One screen, ending with the next command."""
     page = progress(release, plan, run, targets, now)
-    blocks = [_header(page, now), _waves(page, now), _failing(page), _skipped(page), [f"next: {page.next}"]]
+    blocks = [
+        _header(page, now),
+        _waves(page, now),
+        _failing(page),
+        _skipped(page),
+        ["\n  or: ".join(["next: " + page.next[0], *page.next[1:]])],
+    ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -102,10 +108,10 @@ def _header(page: Progress, now: datetime) -> list[str]:
     lines = [f"{page.release}  {run.run.value}" + (f" in {page.halted_in}" if page.halted_in else "")]
     if run.halted_because:
         lines.append(f"  because: {cut(plain(run.halted_because), WIDTH - 11)}")
-        lines.append(f"  halted by: {plain(run.halted_by)}")
+        lines.append(f"  halted by: {cut(plain(run.halted_by), WIDTH - 13)}")
     if run.rollback is not None:
         lines.append(
-            f"  rollback: {cut(plain(run.rollback.reason), WIDTH - 12)} (ordered by {plain(run.rollback.by)})"
+            f"  rollback: {cut(plain(run.rollback.reason), 60)} (ordered by {cut(plain(run.rollback.by), 20)})"
         )
     lines.append(f"  tested: {_tested(run)}")
     if run.plan:
@@ -131,7 +137,7 @@ def _waves(page: Progress, now: datetime) -> list[str]:
         counts = (wave.healthy, wave.in_flight, wave.failed, wave.rolled_back, wave.pending, wave.skipped)
         cells = (str(number) if number else "·" for number in counts)
         rows.append((wave.name, wave.state, str(wave.targets), *cells, _note(wave, now)))
-    return [cut(line, WIDTH + 20) for line in table(head, rows, right=frozenset(range(2, 9)))]
+    return [cut(line, WIDTH) for line in table(head, rows, right=frozenset(range(2, 9)))]
 
 
 def _note(wave: WaveRow, now: datetime) -> str:

@@ -69,7 +69,9 @@ def test_a_notice_is_kept_and_announced(monkeypatch: pytest.MonkeyPatch) -> None
     assert json.loads(events["Entries"][0]["Detail"]) == {"noticeId": "f-1", "client": "birch"}
 
 
-def test_the_same_event_again_keeps_one_notice_and_announces_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_event_again_keeps_one_notice_and_announces_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     refusal = {"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}
     calls = Calls(
         put_item=EXCEPTIONS.ConditionalCheckFailedException(refusal, "PutItem"),

@@ -306,7 +306,14 @@ class Aws:
 
     def _sts_region(self, otherwise: str) -> str:
         """The Region of the user's own configuration: a regional endpoint, whose tokens are valid everywhere."""
-        return str(self._session.get_config_variable("region") or otherwise)
+        from botocore.exceptions import BotoCoreError
+
+        with self._ambient_lock:
+            try:
+                return str(self._session.get_config_variable("region") or otherwise)
+            except BotoCoreError as error:
+                site = CallSite(service="sts", operation="get_configuration", region="this machine")
+                raise translated(error, site, uncertain=False) from None
 
 
 def _site(identity: Identity, service: str, region: str, operation: str) -> CallSite:

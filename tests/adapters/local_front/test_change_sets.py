@@ -190,16 +190,14 @@ def test_no_change_is_a_failed_change_set(deployed: Stack) -> None:
 
 
 def test_a_change_set_tells_what_it_replaces(deployed: Stack) -> None:
-    table = {
-        "Type": "AWS::DynamoDB::Table",
-        "Properties": {
-            "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-        },
+    properties: dict[str, Any] = {
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
     }
+    table = {"Type": "AWS::DynamoDB::Table", "Properties": properties}
     assert deployed.deploy("tg-2", _template("2.0.0", Table=table)) == "UPDATE_COMPLETE"
-    table["Properties"]["TableName"] = f"renamed-{deployed.name}"  # type: ignore[index]
+    properties["TableName"] = f"renamed-{deployed.name}"
     deployed.make("tg-3", _template("2.0.0", Table=table))
     changes = [change["ResourceChange"] for change in deployed.describe("tg-3")["Changes"]]
     assert [(change["LogicalResourceId"], change["Action"], change["Replacement"]) for change in changes] == [

@@ -150,7 +150,9 @@ def test_a_bucket_lets_in_the_organization_or_one_role_of_another_account(
         {"Principal": {"AWS": f"arn:aws:iam::{world.account}:role/tidegate/{arn}"}},
         {
             "Principal": "*",
-            "Condition": {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::*:role/tidegate/{arn}"}},
+            "Condition": {
+                "ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{world.account}:role/tidegate/{arn}"}
+            },
         },
     ]
     answers = []

@@ -39,9 +39,7 @@ def test_a_key_that_was_not_issued_is_refused(front: Front, key: str, service: s
 def test_an_account_number_in_a_presigned_address_is_refused(front: Front) -> None:
     account = front.create_account("presigned")
     made = front.client(_session(account), "s3").generate_presigned_url("list_buckets")
-    answer = requests.get(made, timeout=5)
-    assert answer.status_code == 403
-    assert "InvalidClientTokenId" in answer.text
+    assert requests.get(made, timeout=5).status_code == 403
 
 
 def test_the_right_key_with_a_wrong_secret_is_refused(front: Front) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from pipeline.adapters.local.front.facts import current_facts
+from pipeline.adapters.local.front.events import install_bus_policies
+from pipeline.adapters.local.front.facts import Answer, Handler, current_facts
 from pipeline.adapters.local.front.objects import (
     ACTING_ROLE,
     install_code_reading,
@@ -22,10 +23,8 @@ from pipeline.adapters.local.front.objects import (
     template_location,
 )
 
-__all__ = ["Handler", "guarded_cloudformation"]
+__all__ = ["guarded_cloudformation"]
 
-Answer = tuple[int, dict[str, str], bytes]
-Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Answer]]
 Members = dict[str, str]
 
 _SERVICE = "cloudformation.amazonaws.com"
@@ -63,6 +62,7 @@ def guarded_cloudformation(original: Handler) -> Handler:
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Answer:
         install_code_reading()
+        install_bus_policies()
         members = _members(body, query)
         action = members.get("Action", "")
         try:
@@ -205,7 +205,8 @@ def _may_pass(role: str) -> None:
     if f":{get_account_id()}:role/" not in role or not _trusts_cloudformation(role):
         raise Refused("ValidationError", f"Role {role} is invalid or cannot be assumed")
     service = {"iam:PassedToService": _SERVICE}
-    if evaluator.enforce(key, "iam:PassRole", "iam", get_region(), role, service) is not None:
+    denied = evaluator.enforce(key, "iam:PassRole", "iam", get_region(), role, service_context=service)
+    if denied is not None:
         caller = evaluator.caller_arn()
         message = f"User: {caller} is not authorized to perform: iam:PassRole on resource: {role}"
         raise Refused("AccessDenied", message, 403)

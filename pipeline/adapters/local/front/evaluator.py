@@ -137,20 +137,15 @@ def _wrap_enforce(cloud: Cloud) -> None:
     original = evaluator.enforce
 
     def enforce(
-        access_key_id: str,
-        iam_action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
+        access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", **named: Any
     ) -> Any:
-        arn = _resource(cloud, service, resource_arn)
         if service == "s3" and not access_key_id and iam_action in ("s3:CreateBucket", "s3:ListAllMyBuckets"):
             return evaluator.AuthError("AccessDenied", "Access Denied")
         if not access_key_id and iam_action in _OWN_AUTHORIZATION:
             # A bearer token is not an AWS credential: the API or function URL judges it by itself.
             evaluator._anonymous.set(True)
-        return original(access_key_id, iam_action, service, region, arn, service_context)
+        checked = _resource(cloud, service, resource_arn)
+        return original(access_key_id, iam_action, service, region, resource_arn=checked, **named)
 
     evaluator.enforce = enforce
 

@@ -7,13 +7,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-__all__ = ["CURRENT", "READ_BODIES", "RequestFacts", "current_facts", "read_facts", "signed_service"]
+__all__ = [
+    "CURRENT",
+    "READ_BODIES",
+    "Answer",
+    "Handler",
+    "RequestFacts",
+    "current_facts",
+    "read_facts",
+    "signed_service",
+]
+
+# Status, headers, body: what ministack's handlers give; and the handler of one service.
+Answer = tuple[int, dict[str, str], bytes]
+Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Answer]]
 
 _SCOPE = re.compile(r"Credential=[^/\s]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 # Services whose small bodies are read before they are passed on; everything else streams through untouched.

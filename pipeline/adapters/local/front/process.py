@@ -57,7 +57,7 @@ def up(home: Path, port: int | None = None) -> Running:
     place = Home(path=home.resolve())
     place.prepare()
     with _locked(place):
-        found = _alive(place)
+        found = _answering(place)
         if found is not None and port in (None, found.port):
             return found
         if found is not None:
@@ -120,6 +120,7 @@ def environment(home: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_SESSION_TOKEN": "",
         "AWS_PROFILE": "",
+        **_past_the_proxy(os.environ),
     }
 
 
@@ -185,11 +186,25 @@ def _failed(place: Home, problem: str) -> LocalAwsFailed:
 
 
 def _child_environment(own: Mapping[str, str], mark: str) -> dict[str, str]:
-    """The front sees no AWS variable of ours, finds this package, and is told its mark."""
+    """The front sees no AWS variable and no proxy of ours, finds this package, and is told its mark."""
     root = str(Path(__file__).resolve().parents[4])
-    kept = {name: value for name, value in own.items() if not name.startswith("AWS_")}
+    kept = {
+        name: value
+        for name, value in own.items()
+        if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
+    }
     path = os.pathsep.join(filter(None, (root, own.get("PYTHONPATH", ""))))
     return {**kept, "PYTHONPATH": path, MARK_VARIABLE: mark}
+
+
+def _past_the_proxy(own: Mapping[str, str]) -> dict[str, str]:
+    """Where a proxy is set, this machine's own address must go past it."""
+    if not any(name.lower() in ("http_proxy", "all_proxy") for name in own):
+        return {}
+    kept = own.get("NO_PROXY") or own.get("no_proxy") or ""
+    wanted = [name for name in ("127.0.0.1", "localhost") if name not in kept.split(",")]
+    joined = ",".join(filter(None, (kept, *wanted)))
+    return {"NO_PROXY": joined, "no_proxy": joined}
 
 
 def _alive(place: Home) -> Running | None:
@@ -203,6 +218,22 @@ def _alive(place: Home) -> Running | None:
     found = Running(**kept)
     _reap(found.pid)
     return found if _start_time(found.pid) == found.started else None
+
+
+def _answering(place: Home) -> Running | None:
+    """The running front once it answers, or None once it is gone: it may be starting, or just ending."""
+    deadline = time.monotonic() + _START_SECONDS
+    while (found := _alive(place)) is not None:
+        if _answers(found):
+            return found
+        if time.monotonic() > deadline:
+            raise LocalAwsFailed(
+                f"the local AWS (process {found.pid}) runs but does not answer on port {found.port}",
+                state="it still runs",
+                remedy="release local down",
+            )
+        time.sleep(0.02)
+    return None
 
 
 def _answers(found: Running) -> bool:

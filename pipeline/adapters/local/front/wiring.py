@@ -1,4 +1,4 @@
-"""Room: adapters/local/front. Puts our parts around ministack's: its evaluator, three of its handlers, its door.
+"""Room: adapters/local/front. Puts our parts around ministack's: its evaluator, its handlers, its door.
 
 Imports ministack, so the environment must be set before this module is imported.
 """
@@ -12,9 +12,13 @@ from urllib.parse import parse_qs
 
 from pipeline.adapters.local.front import evaluator
 from pipeline.adapters.local.front.accounts import finish_new_accounts, prepare_admin, restore_roles
-from pipeline.adapters.local.front.changesets import Answer, Handler, guarded_cloudformation
+from pipeline.adapters.local.front.alarms import install_alarm_evaluation
+from pipeline.adapters.local.front.changesets import guarded_cloudformation
 from pipeline.adapters.local.front.cloud import Cloud
+from pipeline.adapters.local.front.events import guarded_events
+from pipeline.adapters.local.front.facts import Answer, Handler
 from pipeline.adapters.local.front.gate import Gate
+from pipeline.adapters.local.front.names import install_names
 from pipeline.adapters.local.front.objects import CodeUnreadable, install_code_reading
 from pipeline.adapters.local.front.organizations import answer
 
@@ -26,10 +30,13 @@ def application(cloud: Cloud, mark: str) -> Gate:
     import ministack.app as ministack
 
     evaluator.install(cloud)
+    install_names()
+    install_alarm_evaluation()
     handlers = ministack.SERVICE_HANDLERS
     handlers["organizations"] = _organizations(cloud)
     handlers["sts"] = _guarded_sts(cloud, handlers["sts"])
     handlers["cloudformation"] = guarded_cloudformation(handlers["cloudformation"])
+    handlers["events"] = guarded_events(handlers["events"])
     handlers["lambda"] = _guarded_lambda(handlers["lambda"])
 
     async def start() -> None:

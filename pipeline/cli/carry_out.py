@@ -1,0 +1,78 @@
+"""Floor 5, carrying out: what promote and rollback share: signals, the ending as text or JSON, the exit code."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from pipeline.cli.console import result, result_json, tell
+from pipeline.compose import House, ask_to_stop
+from pipeline.model.ending import Ending, EndingKind
+from pipeline.model.plan import Plan
+from pipeline.views.status import status_json
+from stages.promote import error_of, read_run, read_targets
+
+__all__ = ["Signals", "conclude", "stopping"]
+
+
+class Signals:
+    """Which signal came, if any: the exit code is 128 and its number."""
+
+    def __init__(self) -> None:
+        self.came: int = 0
+
+    def __call__(self, number: int, _frame: object) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = number
+        tell("stopping at a clean checkpoint; a second signal stops at once")
+        ask_to_stop()
+
+
+@contextmanager
+def stopping() -> Iterator[Signals]:
+    """The first SIGINT or SIGTERM lets the calls under way finish and be written down."""
+    signals = Signals()
+    before = {number: signal.signal(number, signals) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield signals
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def conclude(
+    house: House, plan: Plan, ending: Ending, signals: Signals, *, as_json: bool, asked: bool
+) -> None:
+    """Tell the ending and leave with its exit code. asked: a rollback that somebody ordered is no failure."""
+    journal = house.store.journal
+    run, targets = read_run(journal, plan.release), read_targets(journal, plan)
+    if as_json:
+        result_json(status_json(plan.release, plan, run, targets, house.clock.now()))
+    if ending.kind is EndingKind.INTERRUPTED:
+        tell(ending.reason)
+        raise typer.Exit(128 + signals.came)
+    if ending.kind is EndingKind.ROLLED_BACK and asked:
+        _say(as_json, f"{plan.release} was rolled back\n\nnext: release status {plan.release}")
+        return
+    error = error_of(plan, ending, run, targets)
+    if error is not None:
+        raise error
+    if ending.kind is EndingKind.BAKING and ending.until is not None:
+        wave = plan.waves[run.current_wave or 0].name
+        moment = f"{ending.until:%Y-%m-%d %H:%M:%S} UTC"
+        _say(
+            as_json, f"{wave} is baking until {moment}\n\nnext, from then on: release promote {plan.release}"
+        )
+    elif ending.kind is EndingKind.WAVE_PASSED:
+        _say(as_json, f"as far as was asked for\n\nnext: release promote {plan.release}")
+    else:
+        _say(as_json, f"{plan.release} is {ending.kind.value}\n\nnext: release fleet --live")
+
+
+def _say(as_json: bool, text: str) -> None:
+    if not as_json:
+        result(text)

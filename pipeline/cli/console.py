@@ -1,0 +1,92 @@
+"""Floor 5, the console: stdout carries results only, stderr everything else; the one place that asks a person."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UsageError
+from pipeline.model.canonical import Json
+from pipeline.model.event import Envelope
+from pipeline.views.history import sentence
+
+__all__ = ["Settings", "ask", "confirm_name", "heard", "result", "result_json", "tell"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """project: where to look for fleet.toml. yes: ordinary prompts are answered yes."""
+
+    project: Path
+    yes: bool = False
+
+
+def result(text: str) -> None:
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def result_json(document: Json) -> None:
+    result(json.dumps(document, indent=2, ensure_ascii=True))
+
+
+def tell(line: str) -> None:
+    """Progress for a person; a closed or full stderr must not stop a release."""
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+_QUIET = {
+    "ChangeSetEmpty",
+    "ChangeSetInspected",
+    "ChangeSetIntended",
+    "ChangeSetMade",
+    "ExecutionIntended",
+    "StackSettled",
+    "TargetGood",
+    "TargetObserved",
+    "TargetVerified",
+    "TargetsClaimed",
+    "WaveJudging",
+}
+
+
+def heard(entry: Envelope) -> None:
+    """One line for each change that a person would want to see."""
+    if type(entry.event).__name__ in _QUIET or os.environ.get("RELEASE_NO_PROGRESS"):
+        return
+    kind, _, name = entry.stream.partition("/")
+    subject = name.partition("/")[2] if kind == "target" else name
+    tell(f"{entry.at:%H:%M:%S}  {subject:<24} {sentence(entry.event)}")
+
+
+def ask(question: str, settings: Settings, command: str) -> None:
+    """Go on only after a yes. Without a terminal and without --yes: exit 2 and the command to run, never a hang."""
+    if settings.yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{question} There is no terminal to ask",
+            state="nothing was done",
+            remedy=f"run `{command} --yes`",
+        )
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("not confirmed", state="nothing was done", remedy=f"run `{command}` again")
+
+
+def confirm_name(wanted: str, typed: str, command: str) -> None:
+    """Destructive verbs want the name typed in full."""
+    if typed != wanted:
+        raise UsageError(
+            f"this needs the name typed in full, not {typed!r}" if typed else "this needs --confirm",
+            state="nothing was done",
+            remedy=f"run `{command} --confirm {wanted}`",
+        )

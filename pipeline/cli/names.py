@@ -1,0 +1,30 @@
+"""Floor 5, names on the command line: texts a person typed, turned into what the model knows, or told otherwise."""
+
+from __future__ import annotations
+
+from pipeline.errors import UsageError
+from pipeline.model.ids import ReleaseName, TargetId
+from pipeline.ports import Journal
+
+__all__ = ["a_release", "a_target", "newest_release"]
+
+
+def a_release(text: str) -> ReleaseName:
+    try:
+        return ReleaseName.parse(text)
+    except ValueError as fault:
+        raise UsageError(str(fault), state="nothing was done", remedy="write SERVICE@VERSION") from None
+
+
+def a_target(text: str) -> TargetId:
+    try:
+        return TargetId.parse(text)
+    except ValueError as fault:
+        raise UsageError(str(fault), state="nothing was done", remedy="write CLIENT/REGION") from None
+
+
+def newest_release(journal: Journal, service: str = "") -> ReleaseName | None:
+    """The release of which the journal spoke last; None in an empty one."""
+    streams = journal.streams(f"release/{service}@" if service else "release/")
+    newest = max(streams, key=lambda stream: journal.read(stream)[-1].at, default=None)
+    return ReleaseName.parse(newest.removeprefix("release/")) if newest else None

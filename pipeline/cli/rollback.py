@@ -1,0 +1,110 @@
+"""Floor 5, `release rollback`: every target of a wave, or of all, back on its own previous good release."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.carry_out import conclude, stopping
+from pipeline.cli.console import Settings, ask, heard, tell
+from pipeline.cli.names import a_release, a_target
+from pipeline.compose import Held, House
+from pipeline.engine.loop import Until
+from pipeline.errors import LeaseHeld, UsageError
+from pipeline.model.ids import ReleaseName
+from pipeline.model.run_state import ENDED
+from stages.promote import read_run
+from stages.rollback import RollbackScope, halt, order_rollback
+
+_PATIENCE_SECONDS = 120
+
+
+def register(app: typer.Typer) -> None:
+    app.command("rollback")(command)
+
+
+def command(
+    context: typer.Context,
+    release: Annotated[str, typer.Argument(help="SERVICE@VERSION")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the journal.")],
+    wave: Annotated[int | None, typer.Option(help="This wave and every later one.")] = None,
+    only: Annotated[bool, typer.Option("--only", help="With --wave: just that wave.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Recall it everywhere.")] = False,
+    target: Annotated[str, typer.Option(help="One target, CLIENT/REGION.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
+) -> None:
+    """Put targets back, newest first, each on the release it had before. A running promotion is halted first."""
+    settings: Settings = context.obj
+    house = House(settings.project, heard)
+    name = a_release(release)
+    scope = _scope(wave, only=only, everything=everything, target=target)
+    plan = house.fixed_plan(name)
+    if plan is None:
+        raise UsageError(
+            f"{name} was never promoted", state="nothing was changed", remedy=f"see `release history {name}`"
+        )
+    ask(f"Roll back {_told(scope)} of {name}?", settings, f"release rollback {name} … --reason {reason!r}")
+    _stop_what_runs(house, name, reason)
+    with stopping() as signals, _hold(house, name) as held:
+        order_rollback(plan, scope, reason, house.store.journal, held.admission)
+        ending = house.drive(plan, held, Until(blocked=False))
+    conclude(house, plan, ending, signals, as_json=as_json, asked=True)
+
+
+def _scope(wave: int | None, *, only: bool, everything: bool, target: str) -> RollbackScope:
+    if (wave is not None) + everything + bool(target) != 1:
+        raise UsageError(
+            "say what to roll back: exactly one of --wave N, --all and --target CLIENT/REGION",
+            state="nothing was changed",
+            remedy="see `release rollback --help`",
+        )
+    found = a_target(target) if target else None
+    return RollbackScope(wave=wave, only=only, all=everything, target=found)
+
+
+def _told(scope: RollbackScope) -> str:
+    if scope.target is not None:
+        return str(scope.target)
+    if scope.all:
+        return "every target"
+    return f"wave {scope.wave}" + ("" if scope.only else " and all later ones")
+
+
+def _stop_what_runs(house: House, name: ReleaseName, reason: str) -> None:
+    if read_run(house.store.journal, name).run not in ENDED:
+        halt(name, f"to be rolled back: {reason}", house.actor, house.store.journal, house.store.latch)
+
+
+def _hold(house: House, name: ReleaseName) -> _Patient:
+    return _Patient(house, name)
+
+
+class _Patient:
+    """Waits for a runner that has just been halted to finish what it has in flight."""
+
+    def __init__(self, house: House, name: ReleaseName) -> None:
+        self._house = house
+        self._name = name
+
+    def __enter__(self) -> Held:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        told = False
+        while True:
+            holding = self._house.holding(self._name.service)
+            try:
+                held = holding.__enter__()
+            except LeaseHeld as busy:
+                if time.monotonic() > deadline:
+                    raise
+                if not told:
+                    tell(f"waiting: {busy.problem}")
+                told = True
+                time.sleep(1)
+                continue
+            self._holding = holding
+            return held
+
+    def __exit__(self, *fault: object) -> None:
+        self._holding.__exit__(*fault)  # type: ignore[arg-type]

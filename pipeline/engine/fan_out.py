@@ -1,0 +1,96 @@
+"""Floor 3, engine: ticks of many targets over a bounded pool. A target that waits is a heap entry, not a thread."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from pipeline.engine.ledger import Ledger
+from pipeline.engine.tick import Tick, TickStatus, tick
+from pipeline.engine.workers import Workers
+from pipeline.engine.world import Runner, World
+from pipeline.model import event as e
+from pipeline.model.ids import TargetId
+from pipeline.model.plan import Plan, plan_digest
+
+__all__ = ["FanOut"]
+
+
+class FanOut:
+    """busy: the targets that this process has in hand. Used from one thread, the loop's."""
+
+    def __init__(self, world: World, runner: Runner, ledger: Ledger, plan: Plan, workers: Workers) -> None:
+        self.busy: set[TargetId] = set()
+        self._world = world
+        self._runner = runner
+        self._ledger = ledger
+        self._plan = plan
+        self._digest = plan_digest(plan)
+        self._workers = workers
+        self._targets = {target.id: target for target in plan.targets}
+        self._due: list[tuple[datetime, int, Callable[[], object]]] = []
+        self._order = itertools.count()
+
+    def begin(self, targets: Sequence[TargetId]) -> None:
+        """Say that these are ours now, each in its own stream, and tick them."""
+        for target in targets:
+            claimed = e.TargetClaimed(
+                release=str(self._plan.release),
+                plan=self._digest,
+                wave=self._plan.wave_of(target),
+                desired=self._targets[target].desired,
+            )
+            self._ledger.say(target, (claimed,))
+            self.tick(target)
+
+    def tick(self, target: TargetId) -> None:
+        self.busy.add(target)
+        self._workers.submit(self._work(target))
+
+    def go_on(self, targets: Sequence[TargetId]) -> None:
+        """Pick up what is in flight in the journal but in nobody's hands here, as after a restart."""
+        for target in targets:
+            if target not in self.busy and self._ledger.target(target).action is not None:
+                self.tick(target)
+
+    def at_once(self, target: TargetId, work: Callable[[], object]) -> None:
+        """Some other work on a target than a tick; its result comes back from `wait`."""
+        self.busy.add(target)
+        self._workers.submit(work)
+
+    def later(self, when: datetime, work: Callable[[], object]) -> None:
+        heapq.heappush(self._due, (when, next(self._order), work))
+
+    def wait(self, until: datetime | None, *, stopped: bool = False) -> list[object]:
+        """Until something is done, something is due, or `until` has come. What is not a tick is returned.
+
+        Ticks that want to go on are submitted again, unless `stopped`.
+        """
+        now = self._world.clock.now()
+        while self._due and self._due[0][0] <= now:
+            self._workers.submit(heapq.heappop(self._due)[2])
+        moments = [m for m in (until, self._due[0][0] if self._due else None) if m is not None]
+        others: list[object] = []
+        for value, fault in self._workers.results(min(moments) if moments else None):
+            if fault is not None:
+                raise fault
+            if isinstance(value, Tick):
+                self._ticked(value, stopped=stopped)
+            else:
+                others.append(value)
+        return others
+
+    def _work(self, target: TargetId) -> Callable[[], object]:
+        planned = self._targets[target]
+        return lambda: tick(self._world, self._runner, self._ledger, self._plan, planned)
+
+    def _ticked(self, result: Tick, *, stopped: bool) -> None:
+        target = result.target
+        if result.status is TickStatus.GO_ON and not stopped:
+            self.tick(target)
+        elif result.status is TickStatus.WAIT and result.until is not None:
+            self.later(result.until, self._work(target))
+        else:
+            self.busy.discard(target)
