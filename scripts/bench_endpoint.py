@@ -1,7 +1,7 @@
 """The bench's own AWS: one loopback endpoint with latency, for as many accounts as ask. Standard library only.
 
-It answers what a promotion calls (STS and CloudFormation in query XML, Lambda in REST JSON, CloudWatch in CBOR or
-query, and a plain GET /status as a client's health address), keeps accounts apart by the credential that signs, and
+It answers what a promotion calls (STS and CloudFormation in query XML, Lambda in REST JSON, CloudWatch in any
+of its three protocols, and a plain GET /status as a client's health address), keeps accounts apart by the credential that signs, and
 counts. Signatures are not checked: this measures, it does not test. GET /_stats gives the counts as JSON.
 
 Run as a program it prints its port and serves until its standard input ends.
@@ -272,8 +272,11 @@ class Cloud:
         name = "svc-bench-errors"
         arn = f"arn:aws:cloudwatch:{call.region}:{call.account}:alarm:{name}"
         alarm = {"AlarmName": name, "AlarmArn": arn, "StateValue": "OK"}
+        answer = {"MetricAlarms": [alarm], "CompositeAlarms": []}
         if call.headers.get("smithy-protocol") == "rpc-v2-cbor":
-            return 200, "application/cbor", cbor({"MetricAlarms": [alarm], "CompositeAlarms": []})
+            return 200, "application/cbor", cbor(answer)
+        if "x-amz-target" in call.headers:
+            return 200, "application/x-amz-json-1.0", json.dumps(answer).encode()
         row = "".join(f"<{key}>{value}</{key}>" for key, value in alarm.items())
         return _xml("DescribeAlarms", f"<MetricAlarms><member>{row}</member></MetricAlarms>")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from pipeline.cloudformation import Template, template_body
 from pipeline.decide.pool import UNITS, PoolState
@@ -17,7 +18,7 @@ from pipeline.model.ids import AccountId
 from pipeline.model.stack import StackSnapshot
 from pipeline.ports import OwnStack, OwnStacks, Place, RegistryRow
 from stages.accounts import AccountWorld, burn, known_row, make_account
-from stages.own_stack import Deployed, deploy_own_stack
+from stages.own_stack import NEW_ACCOUNT, Deployed, deploy_own_stack
 from stages.together import together
 from stages.trust import root_of, template_addresses, trusted_with
 
@@ -340,10 +341,17 @@ def _deploy(
         values = {**parameters, trusted[0]: ",".join(both.accounts), trusted[1]: ",".join(both.principals)}
         return replace(request, parameters=tuple(values.items()))
 
-    done = deploy_own_stack(ground.world.stacks, ground.world.accounts.clock, request, complete)
+    # The access role of an account made a moment ago is not there yet.
+    usable = NEW_ACCOUNT if _is_young(ground, place) else timedelta(0)
+    done = deploy_own_stack(ground.world.stacks, ground.world.accounts.clock, request, complete, usable)
     if done.changed:
         ground.did.append(f"deployed {template.value} in account {place.account}, {place.region}")
     return done
+
+
+def _is_young(ground: _Ground, place: Place) -> bool:
+    row = ground.world.accounts.registry.by_account(place.account)
+    return row is not None and row.state == PoolState.CREATING
 
 
 def _mark_ready(ground: _Ground, row: RegistryRow | None) -> None:

@@ -22,10 +22,10 @@ from pipeline.model.stack import (
 from pipeline.ports import Clock, OwnStack, OwnStacks, Place
 from stages.patience import NOT_YET, patiently, wait_until
 
-__all__ = ["Deployed", "deploy_own_stack"]
+__all__ = ["NEW_ACCOUNT", "Deployed", "deploy_own_stack"]
 
 _LIMIT = timedelta(minutes=20)
-_USABLE = timedelta(minutes=10)
+NEW_ACCOUNT = timedelta(minutes=10)
 """How long a new account may take until its access role works (CreateAccount: "a few minutes")."""
 
 
@@ -45,13 +45,14 @@ def deploy_own_stack(
     clock: Clock,
     request: OwnStack,
     complete: Callable[[StackSnapshot | None], OwnStack] | None = None,
+    usable: timedelta = timedelta(0),
 ) -> Deployed:
-    """Waits until the account can be entered, then until the stack is complete.
+    """Waits until the account can be entered, at most `usable`, then until the stack is complete.
 
     complete: makes the request from what stands there now, so that a re-run keeps earlier parameters.
     """
     place = request.place
-    found = patiently(clock, lambda: stacks.describe(place, request.stack), _USABLE, NOT_YET)
+    found = patiently(clock, lambda: stacks.describe(place, request.stack), usable, NOT_YET)
     if found is not None and found.status in IN_PROGRESS:
         found = _settled(stacks, clock, place, request.stack)
     if found is not None and (found.status in NEEDS_A_PERSON):

@@ -26,7 +26,7 @@ from pipeline.model.stack import IN_PROGRESS, StackSnapshot, StackStatus
 from pipeline.ports import Cleaner, OwnStack, OwnStacks, Place, RegistryRow
 from stages.accounts import AccountWorld, burn, make_account
 from stages.leasing import LeaseKeeper, lease_name
-from stages.own_stack import deploy_own_stack
+from stages.own_stack import NEW_ACCOUNT, deploy_own_stack
 from stages.patience import patiently, wait_until
 from stages.together import together
 from stages.trust import template_addresses
@@ -108,7 +108,7 @@ def _work(
     fresh = [burn(world.accounts, "test") for _ in range(chosen.create)]
 
     def taken(row: RegistryRow) -> Callable[[], RegistryRow | None]:
-        return lambda: _take_ready(world, row)
+        return lambda: _leased(world, row)
 
     def reclaimed(row: RegistryRow) -> Callable[[], RegistryRow | None]:
         return lambda: _reclaim(world, row)
@@ -134,10 +134,6 @@ def _pool_account(world: PoolWorld, row: RegistryRow) -> PoolAccount:
     return PoolAccount(name=row.name, state=row.state, account=row.account, held=held)
 
 
-def _take_ready(world: PoolWorld, row: RegistryRow) -> RegistryRow | None:
-    return _leased(world, row, prepare=True)
-
-
 def _reclaim(world: PoolWorld, row: RegistryRow) -> RegistryRow | None:
     assert row.account is not None
     if not world.keeper.take(lease_name(row.account)):
@@ -147,7 +143,7 @@ def _reclaim(world: PoolWorld, row: RegistryRow) -> RegistryRow | None:
     if back.problem:
         return None
     ready = world.accounts.registry.row(row.name)
-    return _leased(world, ready, prepare=True) if ready is not None else None
+    return _leased(world, ready) if ready is not None else None
 
 
 def _make(world: PoolWorld, row: RegistryRow, *, fresh: bool) -> RegistryRow | None:
@@ -156,18 +152,17 @@ def _make(world: PoolWorld, row: RegistryRow, *, fresh: bool) -> RegistryRow | N
         return None
     try:
         made = make_account(world.accounts, row, fresh=fresh)
-        return _leased(world, made, prepare=True)
+        return _leased(world, made)
     finally:
         world.keeper.give_back(claim)
 
 
-def _leased(world: PoolWorld, row: RegistryRow, *, prepare: bool) -> RegistryRow | None:
+def _leased(world: PoolWorld, row: RegistryRow) -> RegistryRow | None:
     """None where another runner was quicker."""
     assert row.account is not None
     if not world.keeper.take(lease_name(row.account)):
         return None
-    if prepare:
-        _prepare(world, row, row.account)
+    _prepare(world, row, row.account)
     try:
         return world.accounts.registry.change(
             row.name, expected_state=row.state, row=replace(row, state=PoolState.LEASED, note="")
@@ -192,7 +187,8 @@ def _prepare(world: PoolWorld, row: RegistryRow, account: AccountId) -> None:
             ("TemplateUrls", ",".join(template_addresses(tools, world.fleet.regions))),
         ),
     )
-    if deploy_own_stack(world.stacks, world.accounts.clock, request).changed:
+    usable = NEW_ACCOUNT if row.state == PoolState.CREATING else timedelta(0)
+    if deploy_own_stack(world.stacks, world.accounts.clock, request, usable=usable).changed:
         world.accounts.said(f"prepared {row.name} (account {account})")
 
 

@@ -25,7 +25,9 @@ FLEET = a_fleet(clients=4)
 class Mortal(Company):
     """A company whose every command goes through `switch`, and is typed again where it was killed."""
 
-    def __init__(self, tmp: Path, switch: KillSwitch, temper: Temper = Temper(), fleet: Fleet = FLEET) -> None:
+    def __init__(
+        self, tmp: Path, switch: KillSwitch, temper: Temper = Temper(), fleet: Fleet = FLEET
+    ) -> None:
         super().__init__(tmp, fleet=fleet, temper=temper)
         self.switch = switch
         self.armed = False
@@ -94,7 +96,9 @@ def _mixed(company: Mortal) -> dict[str, str]:
     company.build("1.1.0")
     plan = company.plan("1.1.0")
     victim = plan.target(plan.waves[2].targets[-1])
-    company.cloud.breaks(Break(template=company.client_template("1.1.0"), how="health", account=victim.account))
+    company.cloud.breaks(
+        Break(template=company.client_template("1.1.0"), how="health", account=victim.account)
+    )
     assert company.promote(plan).kind is EndingKind.HALTED
     assert company.rollback(plan, RollbackScope(wave=2)).kind is EndingKind.ROLLED_BACK
     runs = company.runs()
@@ -131,7 +135,9 @@ def failed_wave(company: Mortal) -> None:
     company.build("1.1.0")
     plan = company.plan("1.1.0")
     victim = plan.target(plan.waves[2].targets[-1])
-    company.cloud.breaks(Break(template=company.client_template("1.1.0"), how="deploy", account=victim.account))
+    company.cloud.breaks(
+        Break(template=company.client_template("1.1.0"), how="deploy", account=victim.account)
+    )
     company.armed = True
     assert company.promote(plan).kind is EndingKind.HALTED
     touched = {str(target) for wave in plan.waves[:3] for target in wave.targets}
@@ -139,9 +145,7 @@ def failed_wave(company: Mortal) -> None:
     assert company.rollback(plan, RollbackScope(wave=2)).kind is EndingKind.ROLLED_BACK
 
     canary = {str(target) for target in plan.waves[1].targets}
-    assert company.runs() == {
-        name: "1.1.0" if name in canary else "1.0.0" for name in company.runs()
-    }
+    assert company.runs() == {name: "1.1.0" if name in canary else "1.0.0" for name in company.runs()}
     assert company.run(plan).waves[1].at_risk
     company.assert_deployed_once("1.1.0")
 

@@ -183,6 +183,8 @@ def test_what_cannot_be_packed_the_same_everywhere_is_refused(tmp_path: Path, wh
             os.mkfifo(folder / "pipe")
         case "name":
             Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).write_text("x")
+        case _:
+            pass
     with pytest.raises(BuildFailed, match=why):
         members_of_folder(folder)
 
