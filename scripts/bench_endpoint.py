@@ -1,8 +1,11 @@
 """The bench's own AWS: one loopback endpoint with latency, for as many accounts as ask. Standard library only.
 
-It answers what a promotion calls (STS and CloudFormation in query XML, Lambda in REST JSON, CloudWatch in any
-of its three protocols, and a plain GET /status as a client's health address), keeps accounts apart by the credential that signs, and
-counts. Signatures are not checked: this measures, it does not test. GET /_stats gives the counts as JSON.
+It answers what a promotion calls (STS and CloudFormation in query XML, Lambda in REST JSON, CloudWatch in any of
+its three protocols, and a plain GET /status as a client's health address), keeps accounts apart by the credential
+that signs, and counts. Signatures are not checked: this measures, it does not test. GET /_stats gives the counts.
+
+A poll is a call that asks again: for a change set or a stack that was being waited for (the last answer included),
+and for a target's health after the first look at it.
 
 Run as a program it prints its port and serves until its standard input ends.
 """
@@ -50,6 +53,8 @@ class Stack:
     executed: float | None = None
     seen_done: bool = False
     executions: int = 0
+    outputs_read: int = 0
+    alarms_read: int = 0
 
 
 @dataclass
@@ -183,7 +188,9 @@ class Cloud:
         stack = self._stack(call)
         done = stack.executed is None or self._loop.time() - stack.executed >= self.settings.stack
         waiting = stack.executed is not None and not stack.seen_done
-        (self.counts.polls if waiting else self.counts.calls)["DescribeStacks"] += 1
+        stack.outputs_read += stack.seen_done
+        again = waiting or stack.outputs_read > 1
+        (self.counts.polls if again else self.counts.calls)["DescribeStacks"] += 1
         stack.seen_done = stack.seen_done or (waiting and done)
         mark = OLD_MARK if stack.executed is None or not done else self._mark
         outputs = {"TidegateRelease": mark, "HealthUrl": f"http://127.0.0.1:{self.port}/status"}
@@ -268,7 +275,9 @@ class Cloud:
         return 200, "application/json", json.dumps(answer).encode()
 
     def _alarms(self, call: Call) -> Answer:
-        self.counts.calls["DescribeAlarms"] += 1
+        stack = self._stack(call)
+        stack.alarms_read += 1
+        (self.counts.polls if stack.alarms_read > 1 else self.counts.calls)["DescribeAlarms"] += 1
         name = "svc-bench-errors"
         arn = f"arn:aws:cloudwatch:{call.region}:{call.account}:alarm:{name}"
         alarm = {"AlarmName": name, "AlarmArn": arn, "StateValue": "OK"}

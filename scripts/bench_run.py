@@ -27,7 +27,7 @@ from pipeline.adapters.aws.stacks import CloudFormationStacks
 from pipeline.adapters.http_health import HttpHealth
 from pipeline.adapters.local.clock import SystemClock
 from pipeline.adapters.local.store import LocalStore, open_store
-from pipeline.compose import POOL_SIZE
+from pipeline.compose.house import POOL_SIZE
 from pipeline.engine.heartbeat import Heartbeat
 from pipeline.engine.loop import Until, run_loop
 from pipeline.engine.workers import ThreadWorkers
@@ -334,6 +334,8 @@ def show(document: dict[str, Any]) -> None:
         ("ending", "ending"),
         ("AWS calls per target", "calls_per_target"),
         ("polls per target", "polls_per_target"),
+        ("calls", "calls"),
+        ("polls", "polls"),
         ("clients", "clients"),
         ("TCP connections opened", "connections"),
         ("connections open at once", "connections_open_at_once"),

@@ -41,8 +41,7 @@ def check_release(manifest: Manifest, artifacts: Artifacts) -> tuple[Finding, ..
     """Of the stored templates of a release, exactly as they will be deployed; nested ones included."""
     found: list[Finding] = []
     for artifact in manifest.artifacts:
-        purposes = artifact.purpose.split(", ")
-        if not any(p.startswith("template:") or p.endswith((".TemplateURL", ".Location")) for p in purposes):
+        if not any(_is_template(purpose) for purpose in artifact.purpose.split(", ")):
             continue
         try:
             body = json.loads(artifacts.get(artifact.digest))
@@ -50,6 +49,12 @@ def check_release(manifest: Manifest, artifacts: Artifacts) -> tuple[Finding, ..
             raise IntegrityBroken(f"{artifact.purpose} of {manifest.release} is no template") from None
         found.extend(findings_of(body, artifact.purpose))
     return tuple(sorted(found))
+
+
+def _is_template(purpose: str) -> bool:
+    """A stack's own template, or one nested in it; not a part that AWS::Include takes in."""
+    nested = purpose.endswith((".TemplateURL", ".Location")) and not purpose.endswith(".Parameters.Location")
+    return nested or purpose.startswith("template:")
 
 
 def parameter_findings(

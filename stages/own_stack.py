@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pipeline.errors import ChangeSetGone, OperationFailed, ReleaseError
+from pipeline.errors import ChangeSetGone, OperationFailed, ReleaseError, Throttled
 from pipeline.model.stack import (
     IN_PROGRESS,
     NEEDS_A_PERSON,
@@ -25,6 +25,7 @@ from stages.patience import NOT_YET, patiently, wait_until
 __all__ = ["NEW_ACCOUNT", "Deployed", "deploy_own_stack"]
 
 _LIMIT = timedelta(minutes=20)
+_THROTTLED = timedelta(minutes=2)
 NEW_ACCOUNT = timedelta(minutes=10)
 """How long a new account may take until its access role works (CreateAccount: "a few minutes")."""
 
@@ -52,7 +53,10 @@ def deploy_own_stack(
     complete: makes the request from what stands there now, so that a re-run keeps earlier parameters.
     """
     place = request.place
-    found = patiently(clock, lambda: stacks.describe(place, request.stack), usable, NOT_YET)
+    meanwhile = NOT_YET if usable else (Throttled,)
+    found = patiently(
+        clock, lambda: stacks.describe(place, request.stack), max(usable, _THROTTLED), meanwhile
+    )
     if found is not None and found.status in IN_PROGRESS:
         found = _settled(stacks, clock, place, request.stack)
     if found is not None and (found.status in NEEDS_A_PERSON):

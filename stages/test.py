@@ -178,14 +178,17 @@ def _target(fleet: Fleet, request: TestRequest, row: RegistryRow) -> PlannedTarg
 
 
 def _stand_in(fleet: Fleet, request: TestRequest, row: RegistryRow) -> Client:
-    """A client like any other, with the looks of the first real one."""
+    """A client like any other, with the template's own looks; where it has none, those of the first real client."""
+    stack = request.manifest.stack("client")
+    declared = {p.name for p in stack.parameters if p.default is None} if stack is not None else set()
     subscribers = fleet.subscribers(request.spec.name)
+    looks = subscribers[0].cosmetic if subscribers else ()
     return Client(
         name=row.name,
         account=row.account,
         regions=(request.region,),
         services=(request.spec.name,),
-        cosmetic=subscribers[0].cosmetic if subscribers else (),
+        cosmetic=tuple((name, value) for name, value in looks if name in declared),
     )
 
 

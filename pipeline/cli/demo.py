@@ -54,7 +54,9 @@ def register(app: typer.Typer) -> None:
 
 
 def command(
-    folder: Annotated[Path | None, typer.Option("--dir", help="A new folder; a temporary one by default.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="A new folder; a temporary one by default.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
 ) -> None:
     """Tell the whole story on the local AWS: no AWS account, no Docker, about a minute."""
@@ -138,9 +140,7 @@ def _chapter(root: Path, version: str, text: str) -> Told:
     _git(root, "tag", f"{SERVICE}/{version}")
     house = House(root, heard)
     release = ReleaseName(SERVICE, version)
-    built = house.build(
-        SERVICE, version="", allow_dirty=False, allow_untagged=False, say=lambda _line: None
-    )
+    built = house.build(SERVICE, version="", allow_dirty=False, allow_untagged=False, say=lambda _line: None)
     tell(f"built once: {built.manifest.digest}, {built.uploads} objects uploaded")
     house.test(release, None, tell)
     plan = house.plan(release)

@@ -22,7 +22,7 @@ VERBS = (
     "local",
     "bootstrap",
     "build",
-
+    "test",
     "plan",
     "promote",
     "status",
@@ -32,7 +32,7 @@ VERBS = (
     "resume",
     "rollback",
     "audit",
-
+    "demo",
 )
 """In the order in which a person meets them; `pipeline/cli/VERB.py` holds `register(app)`."""
 

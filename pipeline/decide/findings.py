@@ -136,8 +136,8 @@ def _outliving(resource: Mapping[str, Any], where: str) -> list[Finding]:
         return []
     return [
         Finding(where=where, rule="data-outlives-stack", text=f"{policy} must be Retain or Snapshot")
-        for policy, kept in (("DeletionPolicy", _KEPT), ("UpdateReplacePolicy", _KEPT))
-        if resource.get(policy) not in kept
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy")
+        if resource.get(policy) not in _KEPT
     ]
 
 

@@ -31,7 +31,11 @@ def rules(kind: str, properties: dict[str, Any], **more: Any) -> list[str]:
             ["SSESpecification.SSEEnabled must be true"],
         ),
         ("AWS::DynamoDB::Table", {"SSESpecification": {"SSEEnabled": "true"}}, []),
-        ("AWS::DynamoDB::Table", {"SSESpecification": {"SSEEnabled": {"Ref": "P"}}}, ["SSESpecification.SSEEnabled must be true"]),
+        (
+            "AWS::DynamoDB::Table",
+            {"SSESpecification": {"SSEEnabled": {"Ref": "P"}}},
+            ["SSESpecification.SSEEnabled must be true"],
+        ),
         ("AWS::SQS::Queue", {}, ["KmsMasterKeyId must be given, or SqsManagedSseEnabled be true"]),
         ("AWS::SQS::Queue", {"SqsManagedSseEnabled": True}, []),
         ("AWS::SQS::Queue", {"KmsMasterKeyId": {"Fn::If": ["A", {"Fn::GetAtt": ["K", "Arn"]}, {"Ref": "P"}]}}, []),

@@ -20,14 +20,13 @@ from stages.rollback import RollbackScope
 from tests.simulation import SERVICE, Company, a_fleet
 
 FLEET = a_fleet(clients=4)
+MILD = Temper()
 
 
 class Mortal(Company):
     """A company whose every command goes through `switch`, and is typed again where it was killed."""
 
-    def __init__(
-        self, tmp: Path, switch: KillSwitch, temper: Temper = Temper(), fleet: Fleet = FLEET
-    ) -> None:
+    def __init__(self, tmp: Path, switch: KillSwitch, temper: Temper = MILD, fleet: Fleet = FLEET) -> None:
         super().__init__(tmp, fleet=fleet, temper=temper)
         self.switch = switch
         self.armed = False
@@ -171,7 +170,7 @@ STORIES: dict[str, Story] = {
 }
 
 
-def tell(story: Story, tmp: Path, boundary: int | None, moment: Moment, temper: Temper = Temper()) -> Mortal:
+def tell(story: Story, tmp: Path, boundary: int | None, moment: Moment, temper: Temper = MILD) -> Mortal:
     """The story with at most one death in it, checked to its end."""
     company = Mortal(tmp, KillSwitch(boundary, moment), temper)
     story(company)

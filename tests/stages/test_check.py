@@ -35,8 +35,11 @@ def test_a_release_is_checked_as_it_will_be_deployed_with_what_is_nested_in_it(t
     shop = Workshop(tmp_path / "store", a_service(tmp_path / "src"), tmp_path / "src")
     (shop.folder / "inner.yaml").write_text(QUEUE)
     (shop.folder / "client.yaml").write_text(
-        "Resources: {Inner: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: inner.yaml}}}"
+        "Resources:\n"
+        "  Inner: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: inner.yaml}}\n"
+        "  Fn::Transform: {Name: AWS::Include, Parameters: {Location: part.txt}}\n"
     )
+    (shop.folder / "part.txt").write_text("no template, only a part of one")
     found = check_release(shop.build().manifest, shop.artifacts)
     assert found == (
         Finding(where="client.yaml#Inner.TemplateURL: Resources.Queue", rule="encryption", text=OPEN),

@@ -117,6 +117,11 @@ class SimulatedCloud:
         with self._lock:
             self._faults.order(fault)
 
+    def weather(self, percent: int) -> None:
+        """From now on so many calls of a hundred are throttled or lose their answer."""
+        with self._lock:
+            self._faults.weather = percent
+
     def by_hand(
         self,
         place: Place,

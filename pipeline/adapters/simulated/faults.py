@@ -84,7 +84,7 @@ class Faults:
     def __init__(self, *, seed: int = 0, weather: int = 0) -> None:
         self.calls: Counter[tuple[AccountId, str]] = Counter()
         self._seed = seed
-        self._weather = weather
+        self.weather = weather
         self._ordered: list[tuple[Fault, list[int]]] = []
 
     def order(self, fault: Fault) -> None:
@@ -105,7 +105,7 @@ class Faults:
 
     def _weather_at(self, call: str, place: Place) -> FaultKind | None:
         drawn = draw(self._seed, "weather", place, call, self.calls[place.account, call])
-        return _WEATHER[drawn % len(_WEATHER)] if drawn // 7 % 100 < self._weather else None
+        return _WEATHER[drawn % len(_WEATHER)] if drawn // 7 % 100 < self.weather else None
 
 
 def draw(*what: object) -> int:

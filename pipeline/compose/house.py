@@ -1,7 +1,7 @@
-"""Floor 4, composition: the only place that knows stages and adapters, and the only one that reads the environment.
+"""Floor 4, composition: builds what one verb needs, on first use, and nothing else. It decides nothing.
 
-It builds what a verb needs and nothing else; it decides nothing. AWS adapters are imported when they are first
-needed, so that `release --help` and everything that only reads the journal stay quick.
+AWS adapters are imported when they are first needed, so that `release --help` and everything that only reads the
+journal stay quick.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from stages.promote import Admission, admit, read_run
 
 if TYPE_CHECKING:
     from pipeline.adapters.aws.session import Aws, Identity
+    from stages.test import TestReport
 
 __all__ = ["POOL_SIZE", "Held", "House", "ask_to_stop", "local_home", "state_path"]
 
@@ -129,14 +130,14 @@ class House:
         except ReleaseError:
             return holder_name().rpartition("@")[0] + "@" + holder_name().rpartition("@")[2].split(":")[0]
 
-    def role(self, name: str, account: str | None = None) -> Identity:
-        """A role of the Tools account (or of `account`), reached from the ambient credentials."""
+    def role(self, name: str, account: AccountId | None = None, via: Identity | None = None) -> Identity:
+        """A role of the Tools account (or of `account`), reached from the ambient credentials (or `via`)."""
         from pipeline.adapters.aws.reach import partition_of
         from pipeline.adapters.aws.session import AMBIENT, Identity
 
         partition = partition_of(self.tools.region)
         arn = f"arn:{partition}:iam::{account or self.tools.account}:role/{name}"
-        return Identity(role_arn=arn, session_name="tidegate", via=AMBIENT)
+        return Identity(role_arn=arn, session_name="tidegate", via=via or AMBIENT)
 
     def identity_in(self, role: str, via: Identity) -> Callable[[Place], Identity]:
         """A role in a target's account, opened with the external id that belongs to this account alone."""
@@ -219,7 +220,7 @@ class House:
             mailbox=self.fleet.email,
             said=say,
         )
-        stacks = BootstrapStacks(self.aws, self._access_role(caller[0]))
+        stacks = BootstrapStacks(self.aws, self.access_role(caller[0], AMBIENT))
         done = bootstrap(
             BootstrapWorld(accounts=accounts, stacks=stacks, caller=caller), self.fleet, scope, name
         )
@@ -231,17 +232,20 @@ class House:
         del self.project
         return done
 
-    def _access_role(self, management: AccountId) -> Callable[[Place], Identity]:
-        """The role that AWS puts into every account it makes: only for Tidegate's very first stacks there."""
+    def access_role(self, management: AccountId | None, via: Identity) -> Callable[[Place], Identity]:
+        """The role that AWS puts into every account it makes: only for Tidegate's very first stacks there.
+
+        via: who acts in the management account itself.
+        """
         from pipeline.adapters.aws.reach import partition_of
-        from pipeline.adapters.aws.session import AMBIENT, Identity
+        from pipeline.adapters.aws.session import Identity
 
         def identity(place: Place) -> Identity:
             if place.account == management:
-                return AMBIENT
+                return via
             partition = partition_of(place.region)
             arn = f"arn:{partition}:iam::{place.account}:role/OrganizationAccountAccessRole"
-            return Identity(role_arn=arn, session_name="tidegate-bootstrap", via=AMBIENT)
+            return Identity(role_arn=arn, session_name="tidegate-bootstrap", via=via)
 
         return identity
 
@@ -278,6 +282,12 @@ class House:
             journal=self.store.journal,
         )
         return build(request, ports, say)
+
+    def test(self, release: ReleaseName, accounts: int | None, say: Callable[[str], None]) -> TestReport:
+        """accounts None: as many as the release's own release.toml asks for."""
+        from pipeline.compose.proving import prove
+
+        return prove(self, release, accounts, say)
 
     def _only_service(self) -> str:
         names = [service.name for service in self.fleet.services]
