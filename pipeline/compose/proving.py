@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.local.processes import holder_name
@@ -18,10 +19,11 @@ from pipeline.model.event import Envelope
 from pipeline.model.ids import Digest, ReleaseName, TargetId
 from pipeline.model.plan import Plan, PlannedTarget, Wave, WaveKind
 from pipeline.model.policy import OnFail, Pace
-from pipeline.model.release import Manifest
+from pipeline.model.release import Manifest, ServiceSpec
 from pipeline.ports import Deploy
 from stages.accounts import AccountWorld
 from stages.leasing import LeaseKeeper
+from stages.packaging.archive import unpack
 from stages.pool import PoolWorld
 from stages.test import TestReport, TestRequest, TestWorld, prove_release
 
@@ -43,31 +45,39 @@ def prove(house: House, release: ReleaseName, accounts: int | None, say: Callabl
     world = house.world("TidegateTest")
     junit = house.project.root / ".tidegate" / "evidence" / f"{release.service}-{release.version}.xml"
     junit.parent.mkdir(parents=True, exist_ok=True)
-    request = TestRequest(
-        manifest=manifest,
-        spec=spec,
-        accounts=accounts if accounts is not None else spec.test.accounts,
-        folder=house.project.folder(release.service),
-        region=service.regions[0],
-        state=Path(house.store.database.path),
-        junit=junit,
-        actor=house.actor,
-    )
     with ExitStack() as stack:
+        request = TestRequest(
+            manifest=manifest,
+            spec=spec,
+            accounts=accounts if accounts is not None else spec.test.accounts,
+            folder=_released_tests(house, manifest, spec, stack),
+            region=service.regions[0],
+            state=Path(house.store.database.path),
+            junit=junit,
+            actor=house.actor,
+        )
         keeper = stack.enter_context(LeaseKeeper(house.store.leases, house.clock, holder_name()))
         lease = house.store.leases.take(f"test/{release}", holder_name(), LEASE_TTL)
         heartbeat = stack.enter_context(Heartbeat(world, lease))
         runner = Runner(
             lease=lease.name, fence=lease.fence, actor=house.actor, verify=lambda: None, heard=_unheard
         )
-        deploy = _deployer(house, world, runner, heartbeat, manifest, envelope)
         test_world = TestWorld(
             pool=_pool(house, keeper, say),
             journal=house.store.journal,
-            deploy=deploy,
+            deploy=_deployer(house, world, runner, heartbeat, manifest, envelope),
             describe=world.stacks.describe,
         )
         return prove_release(test_world, request)
+
+
+def _released_tests(house: House, manifest: Manifest, spec: ServiceSpec, stack: ExitStack) -> Path:
+    """The tests as they were built and signed, not as they stand in somebody's folder."""
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="tidegate-tests-")))
+    packed = next((artifact for artifact in manifest.artifacts if artifact.purpose == "tests"), None)
+    if packed is not None:
+        unpack(house.artifacts().get(packed.digest), folder / spec.test.tests)
+    return folder
 
 
 def _unheard(_entry: Envelope) -> None:

@@ -128,9 +128,15 @@ def resource_types_of(body: TemplateBody) -> tuple[tuple[str, str], ...]:
 
 
 def functions_of(body: TemplateBody) -> tuple[str, ...]:
-    """Logical ids of the Lambda functions that stand in the template itself, SAM's included, sorted."""
+    """Logical ids of the Lambda functions that stand in the template itself, SAM's included, sorted.
+
+    A function under a Condition is left out: it may rightly be absent from an account.
+    """
+    resources = body.get("Resources", {})
     return tuple(
-        name for name, kind in resource_types_of(body) if kind in _FUNCTION_TYPES and "${" not in name
+        name
+        for name, kind in resource_types_of(body)
+        if kind in _FUNCTION_TYPES and "${" not in name and "Condition" not in resources.get(name, {})
     )
 
 

