@@ -15,19 +15,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
-SCOPE = re.compile(r"Credential=([^/]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9-]+)/")
-HOME = "111111111111"
+from bench_wire import HOME, Answer, Call, Connection, cbor, error, xml
+
 OLD_MARK = "bench@1.0.0 sha256:" + "0" * 64 + " " + "0" * 40
 
 
@@ -64,34 +62,9 @@ class Counts:
     connections: Counter[str] = field(default_factory=Counter)
     open: Counter[str] = field(default_factory=Counter)
     peak: Counter[str] = field(default_factory=Counter)
-    open_now: int = 0
-    peak_now: int = 0
     strays: list[str] = field(default_factory=list)
     first: float | None = None
     last: float = 0.0
-
-
-@dataclass(frozen=True)
-class Call:
-    key: str
-    region: str
-    service: str
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @cached_property
-    def params(self) -> dict[str, str]:
-        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
-
-    @property
-    def account(self) -> str:
-        """Its own, as the key tells that AssumeRole gave out."""
-        return self.key.removeprefix("ASIA")[:12] if self.key.startswith("ASIA") else HOME
-
-
-Answer = tuple[int, str, bytes]
 
 
 class Cloud:
@@ -99,6 +72,7 @@ class Cloud:
 
     def __init__(self, settings: Settings, clock: asyncio.AbstractEventLoop) -> None:
         self.settings = settings
+        self.latency = settings.latency
         self.counts = Counts()
         self.port = 0
         self._loop = clock
@@ -120,11 +94,17 @@ class Cloud:
         do = getattr(self, f"_{action.lower()}", None)
         if do is None:
             self.counts.calls[f"unknown {call.service} {action}"] += 1
-            return _error("InvalidAction", f"{action} is not served here")
+            return error("InvalidAction", f"{action} is not served here")
         if action not in ("DescribeStacks", "DescribeChangeSet"):
             self.counts.calls[action] += 1
         answer: Answer = do(call)
         return answer
+
+    def connected(self, kind: str, by: int) -> None:
+        counts = self.counts
+        counts.open[kind] += by
+        counts.connections[kind] += max(by, 0)
+        counts.peak[kind] = max(counts.peak[kind], counts.open[kind])
 
     def stats(self) -> dict[str, Any]:
         counts = self.counts
@@ -133,7 +113,6 @@ class Cloud:
             "polls": dict(sorted(counts.polls.items())),
             "connections": dict(sorted(counts.connections.items())),
             "connections_open_at_once": dict(sorted(counts.peak.items())),
-            "connections_open_at_once_in_all": counts.peak_now,
             "executions": sum(stack.executions for stack in self._stacks.values()),
             "accounts_executed_once": sum(stack.executions == 1 for stack in self._stacks.values()),
             "accounts": len({account for account, _ in self._stacks}),
@@ -148,7 +127,7 @@ class Cloud:
             return 200, "application/json", json.dumps(self.stats()).encode()
         if call.path == "/status":
             return 200, "text/plain", b"ok"
-        return _error("MissingAuthenticationToken", "unsigned")
+        return error("MissingAuthenticationToken", "unsigned")
 
     def _stack(self, call: Call) -> Stack:
         key = (call.account, call.region)
@@ -165,7 +144,7 @@ class Cloud:
 
     def _getcalleridentity(self, _: Call) -> Answer:
         arn = f"arn:aws:iam::{HOME}:user/bench"
-        return _xml("GetCallerIdentity", f"<Arn>{arn}</Arn><UserId>A</UserId><Account>{HOME}</Account>")
+        return xml("GetCallerIdentity", f"<Arn>{arn}</Arn><UserId>A</UserId><Account>{HOME}</Account>")
 
     def _assumerole(self, call: Call) -> Answer:
         role = call.params["RoleArn"]
@@ -174,7 +153,7 @@ class Cloud:
             self._expect(call, "ExternalId", call.params.get("ExternalId", ""), f"x-{account}")
         expires = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         arn = f"arn:aws:sts::{account}:assumed-role/{name}/{call.params['RoleSessionName']}"
-        return _xml(
+        return xml(
             "AssumeRole",
             f"<Credentials><AccessKeyId>ASIA{account}0000</AccessKeyId>"
             f"<SecretAccessKey>{'s' * 40}</SecretAccessKey><SessionToken>{'t' * 300}</SessionToken>"
@@ -194,7 +173,7 @@ class Cloud:
         stack.seen_done = stack.seen_done or (waiting and done)
         mark = OLD_MARK if stack.executed is None or not done else self._mark
         outputs = {"TidegateRelease": mark, "HealthUrl": f"http://127.0.0.1:{self.port}/status"}
-        return _xml(
+        return xml(
             "DescribeStacks",
             "<Stacks><member>"
             f"<StackId>{stack.arn}</StackId><StackName>svc-bench</StackName>"
@@ -223,7 +202,7 @@ class Cloud:
             f"{call.params['ChangeSetName']}/{_uuid(call.account)}"
         )
         stack.made = self._loop.time()
-        return _xml("CreateChangeSet", f"<Id>{stack.change_set}</Id><StackId>{stack.arn}</StackId>")
+        return xml("CreateChangeSet", f"<Id>{stack.change_set}</Id><StackId>{stack.arn}</StackId>")
 
     def _describechangeset(self, call: Call) -> Answer:
         stack = self._stack(call)
@@ -236,7 +215,7 @@ class Cloud:
             "<Replacement>False</Replacement><Scope><member>Properties</member></Scope></ResourceChange></member>"
             for name, kind in CHANGES
         )
-        return _xml(
+        return xml(
             "DescribeChangeSet",
             f"<ChangeSetName>{stack.change_set.split('/')[1]}</ChangeSetName>"
             f"<ChangeSetId>{stack.change_set}</ChangeSetId><StackId>{stack.arn}</StackId>"
@@ -250,10 +229,10 @@ class Cloud:
         self._expect(call, "ChangeSetName", call.params["ChangeSetName"], stack.change_set)
         stack.executed = self._loop.time()
         stack.executions += 1
-        return _xml("ExecuteChangeSet", "")
+        return xml("ExecuteChangeSet", "")
 
     def _gettemplate(self, _: Call) -> Answer:
-        return _xml("GetTemplate", f"<TemplateBody>{escape(self.settings.template)}</TemplateBody>")
+        return xml("GetTemplate", f"<TemplateBody>{escape(self.settings.template)}</TemplateBody>")
 
     def _liststackresources(self, _: Call) -> Answer:
         rows = "".join(
@@ -263,7 +242,7 @@ class Cloud:
             "<LastUpdatedTimestamp>2026-01-01T00:00:00Z</LastUpdatedTimestamp></member>"
             for name, kind in RESOURCES
         )
-        return _xml("ListStackResources", f"<StackResourceSummaries>{rows}</StackResourceSummaries>")
+        return xml("ListStackResources", f"<StackResourceSummaries>{rows}</StackResourceSummaries>")
 
     # --- Lambda and CloudWatch -----------------------------------------------------------------
 
@@ -287,7 +266,7 @@ class Cloud:
         if "x-amz-target" in call.headers:
             return 200, "application/x-amz-json-1.0", json.dumps(answer).encode()
         row = "".join(f"<{key}>{value}</{key}>" for key, value in alarm.items())
-        return _xml("DescribeAlarms", f"<MetricAlarms><member>{row}</member></MetricAlarms>")
+        return xml("DescribeAlarms", f"<MetricAlarms><member>{row}</member></MetricAlarms>")
 
 
 CHANGES = (("Form", "AWS::Lambda::Function"), ("TidegateRelease", "AWS::SSM::Parameter"))
@@ -309,100 +288,6 @@ def _members(name: str, key: str, value: str, pairs: dict[str, str]) -> str:
         f"<member><{key}>{escape(k)}</{key}><{value}>{escape(v)}</{value}></member>" for k, v in pairs.items()
     )
     return f"<{name}>{rows}</{name}>"
-
-
-def _xml(action: str, inner: str) -> Answer:
-    text = f"<{action}Response><{action}Result>{inner}</{action}Result></{action}Response>"
-    return 200, "text/xml", text.encode()
-
-
-def _error(code: str, message: str) -> Answer:
-    text = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-    return 400, "text/xml", text.encode()
-
-
-def cbor(value: object) -> bytes:
-    """RFC 8949, as far as these answers need it: text, arrays and maps of definite length."""
-    if isinstance(value, str):
-        content = value.encode()
-        return _cbor_head(3, len(content)) + content
-    if isinstance(value, list):
-        return _cbor_head(4, len(value)) + b"".join(cbor(item) for item in value)
-    if isinstance(value, dict):
-        return _cbor_head(5, len(value)) + b"".join(cbor(k) + cbor(v) for k, v in value.items())
-    raise TypeError(type(value).__name__)
-
-
-def _cbor_head(kind: int, length: int) -> bytes:
-    if length < 24:
-        return bytes([kind << 5 | length])
-    return bytes([kind << 5 | 25]) + length.to_bytes(2, "big")
-
-
-# --- HTTP ------------------------------------------------------------------------------------------
-
-
-class Connection(asyncio.Protocol):
-    """HTTP/1.1 with keep-alive; one request after another."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-        self._buffer = b""
-        self._kind = ""
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        counts = self._cloud.counts
-        counts.open_now += 1
-        counts.peak_now = max(counts.peak_now, counts.open_now)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._cloud.counts.open_now -= 1
-        self._cloud.counts.open[self._kind] -= 1
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while self._one():
-            pass
-
-    def _one(self) -> bool:
-        head, found, rest = self._buffer.partition(b"\r\n\r\n")
-        if not found:
-            return False
-        first, *lines = head.decode("latin-1").split("\r\n")
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-        if headers.get("expect") == "100-continue" and self._transport is not None:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        length = int(headers.get("content-length", "0"))
-        if len(rest) < length:
-            return False
-        self._buffer = rest[length:]
-        method, path, _ = first.split(" ", 2)
-        scope = SCOPE.search(headers.get("authorization", ""))
-        key, region, service = scope.groups() if scope else ("", "", "")
-        self._name(f"{service} {region}" if service else "health")
-        answer = self._cloud.answer(Call(key, region, service, method, path, headers, rest[:length]))
-        asyncio.get_running_loop().call_later(self._cloud.settings.latency, self._send, answer)
-        return True
-
-    def _name(self, kind: str) -> None:
-        if self._kind:
-            return
-        self._kind = kind
-        counts = self._cloud.counts
-        counts.connections[kind] += 1
-        counts.open[kind] += 1
-        counts.peak[kind] = max(counts.peak[kind], counts.open[kind])
-
-    def _send(self, answer: Answer) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        status, kind, body = answer
-        protocol = "smithy-protocol: rpc-v2-cbor\r\n" if kind == "application/cbor" else ""
-        head = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{protocol}Content-Length: {len(body)}\r\n\r\n"
-        self._transport.write(head.encode() + body)
 
 
 async def serve(settings: Settings) -> None:

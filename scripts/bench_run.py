@@ -180,7 +180,7 @@ def promote(plan: Plan, folder: Path, aws: Aws) -> Ending:
         lease=lease.name, fence=lease.fence, actor="bench", verify=lambda: None, heard=lambda _: None
     )
     try:
-        with Heartbeat(world, lease) as heartbeat:
+        with Heartbeat(world.leases, world.clock, lease) as heartbeat:
             return run_loop(
                 world,
                 runner,

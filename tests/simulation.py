@@ -196,13 +196,17 @@ class Company:
         lease = self.leases.take(f"service/{SERVICE}", f"runner{self.holders}", LEASE_TTL)
         who = Admission(fence=lease.fence, actor=f"runner{self.holders}")
         world = self.world()
-        with Heartbeat(world, lease, threaded=False) as heartbeat:
+        with Heartbeat(self.leases, self.clock, lease, threaded=False) as heartbeat:
             if order is None:
                 admit(plan, self.journal, self.clock, who)
             else:
                 order_rollback(plan, order[0], order[1], self.journal, who)
             runner = Runner(
-                lease=lease.name, fence=lease.fence, actor=who.actor, verify=_Unverified(), heard=lambda _: None
+                lease=lease.name,
+                fence=lease.fence,
+                actor=who.actor,
+                verify=_Unverified(),
+                heard=lambda _: None,
             )
             workers = InlineWorkers(self.clock)
             return run_loop(

@@ -11,7 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline.errors import FenceLost, JournalDamaged, StreamMoved
-from pipeline.model.event import GENESIS, Envelope, Event, chain
+from pipeline.model.canonical import canonical
+from pipeline.model.event import GENESIS, Envelope, Event, chain, event_from_json, event_to_json
 from pipeline.ports import Head
 
 __all__ = ["EMPTY_HEAD", "admit", "damaged", "seal", "to_milliseconds", "verify"]
@@ -45,7 +46,11 @@ def admit(stream: str, head: Head, *, expected: int, fence: int) -> None:
 def seal(
     stream: str, events: Sequence[Event], head: Head, *, at: datetime, actor: str, fence: int
 ) -> tuple[Envelope, ...]:
-    """The entries that follow `head`, hash-chained. `at` must be whole milliseconds in UTC."""
+    """The entries that follow `head`, hash-chained. `at` must be whole milliseconds in UTC.
+
+    Each event goes through its JSON first, which cuts its times to the millisecond: what the writer folds is then
+    exactly what the next reader will fold.
+    """
     sealed: list[Envelope] = []
     previous = head.hash
     for seq, event in enumerate(events, start=head.seq + 1):
@@ -55,7 +60,7 @@ def seal(
             at=at,
             actor=actor,
             fence=fence,
-            event=event,
+            event=event_from_json(canonical(event_to_json(event))),
             previous_hash=previous,
             hash="",
         )

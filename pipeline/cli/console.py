@@ -13,7 +13,7 @@ from pipeline.model.canonical import Json
 from pipeline.model.event import Envelope
 from pipeline.views.history import sentence
 
-__all__ = ["Settings", "ask", "confirm_name", "heard", "result", "result_json", "tell"]
+__all__ = ["Settings", "ask", "heard", "result", "result_json", "tell"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +80,3 @@ def ask(question: str, settings: Settings, command: str) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("not confirmed", state="nothing was done", remedy=f"run `{command}` again")
-
-
-def confirm_name(wanted: str, typed: str, command: str) -> None:
-    """Destructive verbs want the name typed in full."""
-    if typed != wanted:
-        raise UsageError(
-            f"this needs the name typed in full, not {typed!r}" if typed else "this needs --confirm",
-            state="nothing was done",
-            remedy=f"run `{command} --confirm {wanted}`",
-        )

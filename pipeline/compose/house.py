@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +64,20 @@ def local_home(start: Path) -> Path:
     """Where the local AWS keeps what it has made: TIDEGATE_LOCAL_HOME, or `.tidegate/local` beside fleet.toml."""
     named = os.environ.get("TIDEGATE_LOCAL_HOME")
     return Path(named) if named else find_root(start) / ".tidegate" / "local"
+
+
+def lease_ttl() -> timedelta:
+    """TIDEGATE_LEASE_SECONDS, from 1 to 3600: how long a runner that has gone silent keeps its lease; 30 by default."""
+    named = os.environ.get("TIDEGATE_LEASE_SECONDS")
+    if named is None:
+        return LEASE_TTL
+    if not named.isdecimal() or not 1 <= int(named) <= 3600:
+        raise UsageError(
+            f"TIDEGATE_LEASE_SECONDS is {named!r}",
+            state="nothing was touched",
+            remedy="write a whole number of seconds from 1 to 3600, or unset it",
+        )
+    return timedelta(seconds=int(named))
 
 
 def ask_to_stop() -> None:
@@ -335,8 +350,9 @@ class House:
         """LeaseHeld, naming the holder, where another runner is at it."""
         actor = self.actor
         name = f"service/{service}"
-        lease = self.store.leases.take(name, holder_name(), LEASE_TTL)
-        with Heartbeat(self.world(), lease) as heartbeat:
+        ttl = lease_ttl()
+        lease = self.store.leases.take(name, holder_name(), ttl)
+        with Heartbeat(self.store.leases, self.clock, lease, ttl=ttl) as heartbeat:
             yield Held(admission=Admission(fence=lease.fence, actor=actor), heartbeat=heartbeat, lease=name)
 
     def promote(self, plan: Plan, held: Held, until: Until) -> Ending:

@@ -58,7 +58,7 @@ def prove(house: House, release: ReleaseName, accounts: int | None, say: Callabl
         )
         keeper = stack.enter_context(LeaseKeeper(house.store.leases, house.clock, holder_name()))
         lease = house.store.leases.take(f"test/{release}", holder_name(), LEASE_TTL)
-        heartbeat = stack.enter_context(Heartbeat(world, lease))
+        heartbeat = stack.enter_context(Heartbeat(house.store.leases, house.clock, lease))
         runner = Runner(
             lease=lease.name, fence=lease.fence, actor=house.actor, verify=lambda: None, heard=_unheard
         )

@@ -5,21 +5,31 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timedelta
 
-from pipeline.engine.world import LEASE_TTL, World
+from pipeline.engine.world import LEASE_TTL
 from pipeline.errors import FenceLost, ReleaseError
-from pipeline.ports import Lease
+from pipeline.ports import Clock, Lease, Leases
 
 __all__ = ["Heartbeat"]
 
 
 class Heartbeat:
     """Renews every third of the lease's life, from a thread of its own or, with `threaded=False`, when `beat` is
-    called. A renewal that is refused stops the runner before its next write."""
+    called. A renewal that is refused stops the runner before its next write. ttl: what the lease was taken for."""
 
-    def __init__(self, world: World, lease: Lease, *, threaded: bool = True) -> None:
-        self._world = world
+    def __init__(
+        self,
+        leases: Leases,
+        clock: Clock,
+        lease: Lease,
+        *,
+        threaded: bool = True,
+        ttl: timedelta = LEASE_TTL,
+    ) -> None:
+        self._leases = leases
+        self._clock = clock
         self._lease = lease
-        self._due = world.clock.now() + LEASE_TTL / 3
+        self._ttl = ttl
+        self._due = clock.now() + ttl / 3
         self._lost: FenceLost | None = None
         self._stop = threading.Event()
         self._thread = (
@@ -35,18 +45,18 @@ class Heartbeat:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        self._world.leases.give_back(self._lease)
+        self._leases.give_back(self._lease)
 
     def check(self) -> None:
         """FenceLost when the lease has gone to somebody else."""
         if self._thread is None:
-            self._beat(self._world.clock.now())
+            self._beat(self._clock.now())
         if self._lost is not None:
             raise self._lost
 
     def _beat_on(self) -> None:
-        while not self._stop.wait(LEASE_TTL / 3 / timedelta(seconds=1)):
-            self._beat(self._world.clock.now())
+        while not self._stop.wait(self._ttl / 3 / timedelta(seconds=1)):
+            self._beat(self._clock.now())
             if self._lost is not None:
                 return
 
@@ -54,8 +64,8 @@ class Heartbeat:
         if now < self._due:
             return
         try:
-            self._lease = self._world.leases.renew(self._lease, LEASE_TTL)
-            self._due = now + LEASE_TTL / 3
+            self._lease = self._leases.renew(self._lease, self._ttl)
+            self._due = now + self._ttl / 3
         except FenceLost as lost:
             self._lost = lost
         except ReleaseError:

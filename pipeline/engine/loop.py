@@ -31,6 +31,8 @@ __all__ = ["Until", "run_loop"]
 
 _MISSES_TO_FAIL = 3
 _MISS_DELAY = timedelta(seconds=1)
+_READ_GRACE = timedelta(minutes=5)
+"""How long the end of a bake waits for alarms and metrics that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class _Loop:
     until: Until
     stopped: Callable[[], bool]
     misses: dict[TargetId, int] = field(default_factory=dict)
+    unread_since: dict[TargetId, datetime] = field(default_factory=dict)
     watched: dict[TargetId, datetime] = field(default_factory=dict)
     planned: dict[TargetId, PlannedTarget] = field(default_factory=dict)
 
@@ -164,20 +167,31 @@ class _Loop:
         return look
 
     def _looked(self, look: _Look) -> None:
-        """One miss is a hiccup, three in a row are a fact. PASS is only said at the end of the bake."""
+        """PASS is only said at the end of the bake; until then it means: look again later."""
         target, now = look.target, self.world.clock.now()
         if self.ledger.target(target).phase is not Phase.HEALTHY:
             self.fan_out.busy.discard(target)
             return
         self.watched[target] = now + self._watch_interval(target)
-        self.misses[target] = 0 if look.verdict is e.Verdict.PASS else self.misses.get(target, 0) + 1
-        decided = look.final if look.verdict is e.Verdict.PASS else self.misses[target] >= _MISSES_TO_FAIL
-        if not decided and self.misses[target]:
-            self.fan_out.later(now + _MISS_DELAY, self._look(target, final=look.final))
+        again = self._look_again_after(look, now)
+        if again is not None:
+            self.fan_out.later(now + again, self._look(target, final=look.final))
             return
         self.fan_out.busy.discard(target)
-        if decided:
+        if look.final or look.verdict is e.Verdict.FAIL:
             self.ledger.say(target, (e.TargetJudged(verdict=look.verdict, reason=look.reason),))
+
+    def _look_again_after(self, look: _Look, now: datetime) -> timedelta | None:
+        """One miss is a hiccup, three in a row are a fact. What cannot be read is waited for at the end of a bake,
+        within limits, and is no reason to fail before that. None: this look stands."""
+        target = look.target
+        missed = look.verdict is e.Verdict.FAIL
+        self.misses[target] = self.misses.get(target, 0) + 1 if missed else 0
+        if look.verdict is not e.Verdict.NO_DATA:
+            self.unread_since.pop(target, None)
+            return _MISS_DELAY if 0 < self.misses[target] < _MISSES_TO_FAIL else None
+        since = self.unread_since.setdefault(target, now)
+        return 5 * _MISS_DELAY if look.final and now - since < _READ_GRACE else None
 
     def _watch_interval(self, target: TargetId) -> timedelta:
         bake = self.plan.waves[self.plan.wave_of(target)].bake

@@ -20,9 +20,11 @@ from pipeline.errors import (
     AnswerLost,
     ChangeSetBusy,
     ChangeSetGone,
+    CredentialsRefused,
     ExecutionTokenUsed,
     FenceLost,
     IntegrityBroken,
+    ReleaseError,
     RequestRefused,
     StackBusy,
     Throttled,
@@ -100,6 +102,10 @@ def perform(world: World, runner: Runner, job: Job, action: steps.StepAction) ->
         return _failed(job, fault.problem, e.Fault.INTEGRITY)
     except (RequestRefused, StackBusy, ChangeSetBusy, ChangeSetGone) as fault:
         return Said((e.ChangeSetAbandoned(reason=fault.problem),))
+    except (FenceLost, CredentialsRefused):
+        raise
+    except ReleaseError as fault:
+        return _unknown(job, fault.problem)
 
 
 def _perform(world: World, runner: Runner, job: Job, action: steps.StepAction) -> Performed:
@@ -393,6 +399,12 @@ def _halted(world: World, runner: Runner, job: Job) -> Said | None:
             return Said((e.TargetReleased(reason=f"halted by {halt.actor}: {halt.reason}"),))
     _still_ours(world, runner)
     return None
+
+
+def _unknown(job: Job, reason: str) -> Said:
+    if _action(job).direction is e.Direction.FORWARD:
+        return Said((e.TargetUnknown(reason=reason),))
+    return _failed(job, reason, e.Fault.ACCOUNT)
 
 
 def _failed(job: Job, reason: str, fault: e.Fault) -> Said:

@@ -58,6 +58,16 @@ class JournalContract:
         assert {entry.at for entry in written} == {datetime(2026, 5, 16, 8, 0, 0, 123_000, tzinfo=UTC)}
         assert (written[0].actor, written[-1].actor) == ("ann@laptop:12:99:ab", "bob")
 
+    def test_what_the_writer_gets_back_is_what_a_reader_reads_however_fine_its_times(
+        self, make: MakeJournal
+    ) -> None:
+        journal = make(SimulatedClock())
+        fine = datetime(2026, 5, 16, 9, 0, 0, 123_456, tzinfo=UTC)
+        written = journal.append(STREAM, [WaveBaking(wave=0, until=fine)], expected=0, fence=1, actor="ann")
+
+        assert journal.read(STREAM) == written
+        assert written[0].event == WaveBaking(wave=0, until=fine.replace(microsecond=123_000))
+
     def test_the_entries_are_chained_from_the_beginning(self, make: MakeJournal) -> None:
         journal = make(SimulatedClock())
         entries = journal.append(STREAM, _events(), expected=0, fence=1, actor="ann")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from pipeline.errors import (
     AccessRefused,
@@ -188,51 +188,57 @@ STACKS: dict[str, type[ReleaseError]] = {
 }
 """Of CloudFormation only: AlreadyExistsException, for one, means other things elsewhere."""
 
+UNSENT = frozenset(
+    {
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "ProxyConnectionError",
+    }
+)
+"""botocore's exceptions, by name so that nobody has to import it early: nothing reached AWS."""
+
+ON_THE_WIRE = frozenset(
+    {
+        "ConnectionClosedError",
+        "ConnectionError",
+        "HTTPClientError",
+        "IncompleteReadError",
+        "ReadTimeoutError",
+        "ResponseStreamingError",
+        "SSLError",
+    }
+)
+"""The request was under way or had arrived."""
+
+NO_CREDENTIALS = frozenset(
+    {
+        "CredentialRetrievalError",
+        "InfiniteLoopConfigError",
+        "InvalidConfigError",
+        "LoginAuthorizationCodeError",
+        "LoginError",
+        "LoginInsufficientPermissions",
+        "LoginRefreshRequired",
+        "LoginTokenLoadError",
+        "MetadataRetrievalError",
+        "NoAuthTokenError",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "ProfileNotFound",
+        "RefreshWithMFAUnsupportedError",
+        "SSOError",
+        "SSOTokenLoadError",
+        "TokenRetrievalError",
+        "UnauthorizedSSOTokenError",
+        "UnknownCredentialError",
+    }
+)
+"""The chain of credential providers came to nothing."""
+
+
 _LOOK = "run the same command again; it looks at the account before it acts"
 _AGAIN = "run the same command again in a minute; it goes on where it stopped"
 _LOG_IN = "check the credentials with: aws sts get-caller-identity"
-
-
-class _Names:
-    """botocore's exception classes by what they mean here; names, so that botocore is imported by nobody early."""
-
-    UNSENT: ClassVar[frozenset[str]] = frozenset(
-        {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}
-    )
-    NO_CREDENTIALS: ClassVar[frozenset[str]] = frozenset(
-        {
-            "CredentialRetrievalError",
-            "InfiniteLoopConfigError",
-            "InvalidConfigError",
-            "LoginAuthorizationCodeError",
-            "LoginError",
-            "LoginInsufficientPermissions",
-            "LoginRefreshRequired",
-            "LoginTokenLoadError",
-            "MetadataRetrievalError",
-            "NoAuthTokenError",
-            "NoCredentialsError",
-            "PartialCredentialsError",
-            "ProfileNotFound",
-            "RefreshWithMFAUnsupportedError",
-            "SSOError",
-            "SSOTokenLoadError",
-            "TokenRetrievalError",
-            "UnauthorizedSSOTokenError",
-            "UnknownCredentialError",
-        }
-    )
-    ON_THE_WIRE: ClassVar[frozenset[str]] = frozenset(
-        {
-            "ConnectionClosedError",
-            "ConnectionError",
-            "HTTPClientError",
-            "IncompleteReadError",
-            "ReadTimeoutError",
-            "ResponseStreamingError",
-            "SSLError",
-        }
-    )
 
 
 def clean(text: str, limit: int = 400) -> str:
@@ -244,7 +250,7 @@ def clean(text: str, limit: int = 400) -> str:
 def perhaps_applied(exception: Exception | None, status: int, aws_code: str) -> bool:
     """Whether this one attempt may have been carried out although no good answer came of it."""
     if exception is not None:
-        return type(exception).__name__ in _Names.ON_THE_WIRE
+        return type(exception).__name__ in ON_THE_WIRE
     return aws_code not in THROTTLED and (status >= 500 or aws_code in LOST)
 
 
@@ -328,15 +334,15 @@ def _refusal(code: str, message: str, site: CallSite, details: tuple[str, ...]) 
 
 def _of_machine(error: Exception, site: CallSite, *, uncertain: bool) -> ReleaseError:
     name = type(error).__name__
-    if name in _Names.NO_CREDENTIALS:
+    if name in NO_CREDENTIALS:
         return CredentialsRefused(
             f"{site}: there are no usable AWS credentials ({name})",
             state="nothing was sent to AWS",
             remedy="set AWS_PROFILE or log in (aws sso login), then run the command again",
         )
-    if name in _Names.UNSENT:
+    if name in UNSENT:
         return _pause(f"{site}: AWS could not be reached ({name})", site, uncertain=uncertain, details=())
-    if name in _Names.ON_THE_WIRE:
+    if name in ON_THE_WIRE:
         return _pause(f"{site}: the answer was lost ({name})", site, uncertain=True, details=())
     if name in ("NoRegionError", "InvalidRegionError", "UnknownServiceError", "UnknownEndpointError"):
         return UsageError(f"{site}: {clean(str(error))}", remedy="check the Region's name")

@@ -144,7 +144,7 @@ def test_an_exception_of_botocores_own_becomes_exactly_one_error(
 
 
 def test_every_exception_named_in_a_table_exists_in_botocore() -> None:
-    names = faults._Names.UNSENT | faults._Names.NO_CREDENTIALS | faults._Names.ON_THE_WIRE
+    names = faults.UNSENT | faults.NO_CREDENTIALS | faults.ON_THE_WIRE
 
     assert [name for name in sorted(names) if not hasattr(botocore.exceptions, name)] == []
 
