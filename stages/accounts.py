@@ -19,7 +19,7 @@ from pipeline.model.ids import AccountId
 from pipeline.ports import Accounts, Clock, CreationStatus, Registry, RegistryRow, Units
 from stages.patience import patiently, wait_until
 
-__all__ = ["AccountWorld", "burn", "known_row", "make_account", "random_secret"]
+__all__ = ["AccountWorld", "bring_home", "burn", "known_row", "make_account", "random_secret"]
 
 _CREATION_LIMIT = timedelta(minutes=20)
 _CALL_LIMIT = timedelta(minutes=10)
@@ -110,6 +110,13 @@ def make_account(
         state="the addresses are burnt in the registry; no account was made",
         remedy="use another mailbox for accounts.email in fleet.toml",
     )
+
+
+def bring_home(world: AccountWorld, account: AccountId, kind: str) -> None:
+    """Out of the root into the unit of its kind. An account that somebody has put into a unit stays there: other
+    policies would apply to it elsewhere."""
+    if world.units.unit_of(account) == "":
+        _place(world, account, UNIT_OF_KIND[kind])
 
 
 def _addresses(world: AccountWorld, kind: str, owner: str, burnt: list[str]) -> Iterator[Address]:

@@ -17,7 +17,7 @@ from pipeline.model.fleet import Fleet
 from pipeline.model.ids import AccountId
 from pipeline.model.stack import StackSnapshot
 from pipeline.ports import OwnStack, OwnStacks, Place, RegistryRow
-from stages.accounts import AccountWorld, burn, known_row, make_account
+from stages.accounts import AccountWorld, bring_home, burn, known_row, make_account
 from stages.own_stack import NEW_ACCOUNT, Deployed, deploy_own_stack
 from stages.together import together
 from stages.trust import root_of, template_addresses, trusted_with
@@ -191,10 +191,13 @@ def _known(fleet: Fleet) -> frozenset[Filled]:
 def _make_accounts(world: BootstrapWorld, owners: Sequence[_Owner]) -> tuple[RegistryRow, ...]:
     """A row with an account for each owner. Addresses are burnt one after the other, accounts made together."""
     rows = [_row_of(world.accounts, owner) for owner in owners]
+    members = {account.id for account in world.accounts.accounts.accounts()}
 
     def make(number: int) -> RegistryRow:
         row, fresh = rows[number]
         if row.account is not None:
+            if row.state == PoolState.CREATING and row.account in members:
+                bring_home(world.accounts, row.account, row.kind)
             return row
         return make_account(world.accounts, row, owners[number].name, fresh=fresh)
 

@@ -45,9 +45,16 @@ def stopping() -> Iterator[Signals]:
 
 
 def conclude(
-    house: House, plan: Plan, ending: Ending, signals: Signals, *, as_json: bool, asked: bool
+    house: House,
+    plan: Plan,
+    ending: Ending,
+    signals: Signals,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    ordered: bool = False,
 ) -> None:
-    """Tell the ending and leave with its exit code. asked: a rollback that somebody ordered is no failure."""
+    """Tell the ending and leave with its exit code. ordered: a rollback that somebody asked for is no failure."""
     journal = house.store.journal
     run, targets = read_run(journal, plan.release), read_targets(journal, plan)
     if as_json:
@@ -55,8 +62,8 @@ def conclude(
     if ending.kind is EndingKind.INTERRUPTED:
         tell(ending.reason)
         raise typer.Exit(128 + signals.came)
-    if ending.kind is EndingKind.ROLLED_BACK and asked:
-        _say(as_json, f"{plan.release} was rolled back\n\nnext: release status {plan.release}")
+    if ending.kind is EndingKind.ROLLED_BACK and ordered:
+        _say(as_json or quiet, f"{plan.release} was rolled back\n\nnext: release status {plan.release}")
         return
     error = error_of(plan, ending, run, targets)
     if error is not None:
@@ -68,11 +75,11 @@ def conclude(
             as_json, f"{wave} is baking until {moment}\n\nnext, from then on: release promote {plan.release}"
         )
     elif ending.kind is EndingKind.WAVE_PASSED:
-        _say(as_json, f"as far as was asked for\n\nnext: release promote {plan.release}")
+        _say(as_json or quiet, f"as far as was asked for\n\nnext: release promote {plan.release}")
     else:
-        _say(as_json, f"{plan.release} is {ending.kind.value}\n\nnext: release fleet --live")
+        _say(as_json or quiet, f"{plan.release} is {ending.kind.value}\n\nnext: release fleet --live")
 
 
-def _say(as_json: bool, text: str) -> None:
-    if not as_json:
+def _say(silent: bool, text: str) -> None:
+    if not silent:
         result(text)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.model.canonical import Json
-from pipeline.model.event import Envelope
+from pipeline.model.codec import to_json
+from pipeline.model.event import Envelope, event_to_json
 from pipeline.views.history import sentence
 
-__all__ = ["Settings", "ask", "heard", "result", "result_json", "tell"]
+__all__ = ["Settings", "ask", "heard", "result", "result_json", "streamed", "tell"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,19 @@ def heard(entry: Envelope) -> None:
     kind, _, name = entry.stream.partition("/")
     subject = name.partition("/")[2] if kind == "target" else name
     tell(f"{entry.at:%H:%M:%S}  {subject:<24} {sentence(entry.event)}")
+
+
+def streamed(entry: Envelope) -> None:
+    """The journal's entry as one line of JSON, as it happens."""
+    line = {
+        "format_version": 1,
+        "stream": entry.stream,
+        "seq": entry.seq,
+        "at": to_json(entry.at),
+        "actor": entry.actor,
+        "event": event_to_json(entry.event),
+    }
+    result(json.dumps(line, ensure_ascii=True, separators=(",", ":")))
 
 
 def ask(question: str, settings: Settings, command: str) -> None:

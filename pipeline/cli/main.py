@@ -22,6 +22,7 @@ VERBS = (
     "local",
     "bootstrap",
     "build",
+    "check",
     "test",
     "plan",
     "promote",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.carry_out import conclude, stopping
-from pipeline.cli.console import Settings, heard, tell
+from pipeline.cli.console import Settings, heard, streamed, tell
 from pipeline.cli.names import a_release
 from pipeline.compose import House
 from pipeline.engine.loop import Until
@@ -30,15 +30,18 @@ def command(
         str, typer.Option(help="blocked: come back at a bake; done; wave:N: once wave N has passed.")
     ] = "blocked",
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
+    as_stream: Annotated[
+        bool, typer.Option("--json-stream", help="Every event on stdout as it happens, one line each.")
+    ] = False,
 ) -> None:
     """Move a release through its waves: the service's account, the canary, then the rest."""
     settings: Settings = context.obj
-    house = House(settings.project, heard)
+    house = House(settings.project, streamed if as_stream else heard)
     how_far = _until(until)
     plan = _plan(house, release)
     with stopping() as signals, house.holding(plan.release.service) as held:
         ending = house.promote(plan, held, how_far)
-    conclude(house, plan, ending, signals, as_json=as_json, asked=False)
+    conclude(house, plan, ending, signals, as_json=as_json, quiet=as_stream)
 
 
 def _until(text: str) -> Until:

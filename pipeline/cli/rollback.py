@@ -50,7 +50,7 @@ def command(
     with stopping() as signals, _hold(house, name) as held:
         order_rollback(plan, scope, reason, house.store.journal, held.admission)
         ending = house.drive(plan, held, Until(blocked=False))
-    conclude(house, plan, ending, signals, as_json=as_json, asked=True)
+    conclude(house, plan, ending, signals, as_json=as_json, ordered=True)
 
 
 def _scope(wave: int | None, *, only: bool, everything: bool, target: str) -> RollbackScope:

@@ -21,6 +21,8 @@ from pipeline.adapters.local.processes import holder_name
 from pipeline.adapters.local.store import LocalStore, open_store
 from pipeline.config import Project, find_root, load_project, set_value
 from pipeline.config.project import FLEET_FILE
+from pipeline.decide.findings import Finding
+from pipeline.decide.parameters import STANDARD
 from pipeline.engine.heartbeat import Heartbeat
 from pipeline.engine.loop import Until, run_loop
 from pipeline.engine.workers import ThreadWorkers
@@ -37,6 +39,7 @@ from pipeline.views.fleet import FleetRow
 from stages.accounts import AccountWorld
 from stages.bootstrap import Bootstrapped, BootstrapWorld, bootstrap
 from stages.build import BuildPorts, BuildRequest, BuildResult, build
+from stages.check import check_release, parameter_findings
 from stages.fleet import fleet_rows
 from stages.manifests import load_manifest, load_spec, verify_release
 from stages.plan import PlanPorts, PlanRequest, load_plan, make_plan
@@ -337,6 +340,17 @@ class House:
             fleet=self.fleet, manifest=manifest, envelope=envelope, spec=self.spec(manifest)
         )
         return make_plan(request, ports)
+
+    def check(self, release: ReleaseName) -> tuple[Finding, ...]:
+        """Of the release's stored templates, and of the parameters that some client would leave without a value."""
+        manifest, _ = self.manifest(release)
+        found = list(check_release(manifest, self.artifacts("TidegateBuild")))
+        for client in self.fleet.subscribers(release.service):
+            supplied = frozenset(STANDARD) | {name for name, _ in client.cosmetic}
+            stack = manifest.stack("client")
+            if stack is not None:
+                found += parameter_findings(stack.parameters, supplied, f"{client.name}, client.yaml")
+        return tuple(found)
 
     def fixed_plan(self, release: ReleaseName) -> Plan | None:
         """The plan this release is being, or was, promoted under; None where it never was."""

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as Phase_
 from hypothesis import strategies as st
 
-from pipeline.adapters.simulated.cloud import Break, SimulatedCloud, Temper
+from pipeline.adapters.simulated.cloud import Break, Temper
 from pipeline.adapters.simulated.stack import CloudTimes
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
@@ -29,7 +29,7 @@ from tests.simulation import POLICY, SERVICE, Company, a_fleet
 FAILED = frozenset({Phase.FAILED, Phase.UNKNOWN, Phase.ROLLBACK_FAILED, Phase.QUARANTINED})
 # A failing story is short to read as it is; making it shorter would take minutes.
 THOROUGH = settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -207,10 +207,6 @@ def _live_through(trouble: Trouble, folder: Path) -> _Told:
     return _Told(company, plan, before, ending, recorder.entries)
 
 
-def _calm(cloud: SimulatedCloud) -> None:
-    cloud.weather(0)
-
-
 @THOROUGH
 @given(trouble=troubles)
 def test_the_rules_hold_after_every_event(trouble: Trouble) -> None:
@@ -236,8 +232,8 @@ def test_after_a_halt_nothing_starts(trouble: Trouble) -> None:
 
         halted = next((n for n, x in enumerate(told.entries) if isinstance(x.event, e.RunHalted)), None)
         after = [] if halted is None else told.entries[halted:]
-        starts = (e.WaveStarted, e.TargetsClaimed, e.TargetClaimed, e.ChangeSetIntended, e.ExecutionIntended)
-        assert [x for x in after if isinstance(x.event, starts[:3])] == []
+        starts = (e.WaveStarted, e.TargetsClaimed, e.TargetClaimed)
+        assert [x for x in after if isinstance(x.event, starts)] == []
         assert told.company.promote(told.plan).kind is told.ending.kind
 
 
@@ -248,12 +244,14 @@ def test_a_recall_restores_every_target_to_what_it_ran_before(trouble: Trouble) 
         told = _live_through(trouble, Path(folder))
         company, plan = told.company, told.plan
         company.cloud.mends(company.client_template("1.2.0"))
-        _calm(company.cloud)
-        if told.ending.kind in (EndingKind.SUCCEEDED, EndingKind.HALTED):
-            assert company.rollback(plan, RollbackScope(all=True)).kind is EndingKind.ROLLED_BACK
+        company.cloud.weather(0)
+        left = {t for t, phase in company.phases(plan).items() if phase == "QUARANTINED"}
+        recalled = company.rollback(plan, RollbackScope(all=True)).kind
 
+        assert recalled is (EndingKind.ROLLBACK_INCOMPLETE if left else EndingKind.ROLLED_BACK)
+        runs = company.runs()
+        assert {t: runs[t] for t in runs if t not in left} == {
+            t: version for t, version in told.before.items() if t not in left
+        }
         going_forward = [h for h in company.cloud.history if h.after == f"{SERVICE}@1.2.0"]
         assert len({h.place for h in going_forward}) == len(going_forward)
-        if company.run(plan).run is Run.ROLLED_BACK:
-            expected = told.before
-            assert company.runs() == expected

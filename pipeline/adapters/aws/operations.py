@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.adapters.aws.faults import AwsRefused
-from pipeline.errors import AnswerLost
-from pipeline.model.canonical import canonical, sha256_hex
+from pipeline.decide.template import template_digest as canonical_digest
+from pipeline.errors import AnswerLost, ReleaseError
+from pipeline.model.canonical import sha256_hex
 from pipeline.model.ids import Digest, digest
 from pipeline.model.stack import StackSnapshot, StackStatus
 
@@ -66,19 +66,13 @@ def _events(pages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         yield from page.get("StackEvents") or ()
 
 
-def template_digest(body: object) -> Digest:
+def template_digest(body: Mapping[str, Any] | str) -> Digest:
     """Of the canonical form. botocore hands a JSON template over as a dictionary, any other as text.
 
-    A template without a canonical form (YAML, or one with floats) is none of Tidegate's; its text is digested as
-    it is, so that it compares unequal instead of failing.
+    What cannot be read as a template is none of Tidegate's; its text is digested as it is, so that it compares
+    unequal instead of failing.
     """
-    if isinstance(body, str):
-        try:
-            body = json.loads(body)
-        except ValueError:
-            return digest(sha256_hex(str(body).encode()))
     try:
-        content = canonical(json.loads(json.dumps(body)))
-    except TypeError:
-        content = json.dumps(body, sort_keys=True, default=str).encode()
-    return digest(sha256_hex(content))
+        return canonical_digest(body)
+    except (ReleaseError, ValueError, TypeError):
+        return digest(sha256_hex(str(body).encode()))
