@@ -68,6 +68,8 @@ class _Loop:
             self._heed_the_latch()
             ending = self._turn()
             if ending is not None:
+                # A runner that slept through a take-over reads an ending that is somebody else's to tell.
+                still_ours(self.world, self.runner)
                 return ending
 
     # --- one turn: decide, then carry out ------------------------------------------------------

@@ -86,7 +86,6 @@ class Wave:
     pace: Pace
     on_fail: OnFail
 
-
     @property
     def number(self) -> int:
         """What a person calls it: 0 the service, 1 the canary, then 2, 3, …, also where a service has no account

@@ -89,10 +89,12 @@ class Running:
     def ended(self) -> bool:
         return self._popen.poll() is not None
 
-    def until(self, text: str) -> None:
+    def until(self, text: str, *, or_its_end: bool = False) -> None:
         """Wait for a line of progress."""
         deadline = time.monotonic() + _PATIENCE
         while text not in self.said:
+            if self.ended and or_its_end:
+                return
             assert not self.ended, f"ended before {text!r}: {self.answer()}"
             assert time.monotonic() < deadline, f"never said {text!r}:\n{self.said}"
             time.sleep(0.02)
@@ -122,6 +124,7 @@ class Company:
     root: Path
     environment: Mapping[str, str]
     outputs: list[str] = field(default_factory=list)
+    insiders: dict[tuple[str, str, str], Any] = field(default_factory=dict)
     started: int = 0
 
     # --- the command line ----------------------------------------------------------------------
@@ -205,7 +208,11 @@ class Company:
 
     def inside(self, owner: str, service: str, region: str = "us-east-1") -> Any:
         """A client of that AWS service in an account, as the administrator of the organisation."""
-        return self.front.client(self.front.assume(self.accounts[owner]), service, region)
+        wanted = (owner, service, region)
+        if wanted not in self.insiders:
+            session = self.front.assume(self.accounts[owner])
+            self.insiders[wanted] = self.front.client(session, service, region)
+        return self.insiders[wanted]
 
     def store(self) -> LocalStore:
         return open_store(self.root / ".tidegate" / "state.db", SystemClock())

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.decide.pool import UNITS
-from pipeline.errors import OperationFailed, TestsFailed, UsageError
+from pipeline.errors import OperationFailed, UsageError
+from pipeline.errors import TestsFailed as ProofFailed
 from pipeline.model.canonical import sha256_hex
 from pipeline.model.event import release_stream
 from pipeline.model.fleet import Client, Fleet, FleetService, Tools
@@ -314,7 +315,7 @@ def test_while_tests_run_the_account_is_leased_and_afterwards_it_is_not(bench: B
 
 def test_failing_tests_are_evidence_too_and_the_accounts_go_back(bench: Bench) -> None:
     bench.outcome = Outcome(passed=3, failed=1, skipped=0)
-    with pytest.raises(TestsFailed, match=r"3 passed, 1 failed, 0 skipped"):
+    with pytest.raises(ProofFailed, match=r"3 passed, 1 failed, 0 skipped"):
         bench.prove()
 
     assert bench.evidence is not None
@@ -325,7 +326,7 @@ def test_failing_tests_are_evidence_too_and_the_accounts_go_back(bench: Bench) -
 @pytest.mark.parametrize("problem", ["no test was run", "pytest ended with exit code 3 and left no results"])
 def test_a_run_that_proves_nothing_is_a_failure(bench: Bench, problem: str) -> None:
     bench.outcome = Outcome(passed=0, failed=0, skipped=0, problem=problem)
-    with pytest.raises(TestsFailed) as failed:
+    with pytest.raises(ProofFailed) as failed:
         bench.prove()
 
     assert failed.value.details == (problem,)
@@ -335,7 +336,7 @@ def test_a_run_that_proves_nothing_is_a_failure(bench: Bench, problem: str) -> N
 
 def test_where_a_deployment_fails_no_test_is_run(bench: Bench) -> None:
     bench.unhealthy = {f"~test-{DAY}-002": "alarm in ALARM"}
-    with pytest.raises(TestsFailed) as failed:
+    with pytest.raises(ProofFailed) as failed:
         bench.prove(2)
 
     assert bench.runs == []
