@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 from pipeline.adapters.local.clock import SystemClock
 from pipeline.adapters.local.processes import holder_name
 from pipeline.adapters.local.store import LocalStore, open_store
-from pipeline.config import Project, find_root, load_project, set_value
-from pipeline.config.project import FLEET_FILE
+from pipeline.config import Project, find_root, load_project
 from pipeline.decide.findings import Finding
 from pipeline.decide.parameters import STANDARD
 from pipeline.engine.heartbeat import Heartbeat
@@ -36,8 +35,7 @@ from pipeline.model.plan import Plan, plan_digest
 from pipeline.model.release import Manifest, ServiceSpec
 from pipeline.ports import Alarms, Artifacts, Place, Stacks, Verifier
 from pipeline.views.fleet import FleetRow
-from stages.accounts import AccountWorld
-from stages.bootstrap import Bootstrapped, BootstrapWorld, bootstrap
+from stages.bootstrap import Bootstrapped
 from stages.build import BuildPorts, BuildRequest, BuildResult, build
 from stages.check import check_release, parameter_findings
 from stages.fleet import fleet_rows
@@ -224,29 +222,9 @@ class House:
 
     def bootstrap(self, scope: str, name: str, say: Callable[[str], None]) -> Bootstrapped:
         """As whoever the ambient credentials are, in the management account; fills in fleet.toml at the end."""
-        from pipeline.adapters.aws.bootstrap_stacks import BootstrapStacks
-        from pipeline.adapters.aws.organizations import AwsOrganizations
-        from pipeline.adapters.aws.session import AMBIENT
+        from pipeline.compose.founding import found
 
-        caller = self.aws.caller(AMBIENT)
-        organizations = AwsOrganizations(self.aws, AMBIENT)
-        accounts = AccountWorld(
-            accounts=organizations,
-            units=organizations,
-            registry=self.store.registry,
-            clock=self.clock,
-            mailbox=self.fleet.email,
-            said=say,
-        )
-        stacks = BootstrapStacks(self.aws, self.access_role(caller[0], AMBIENT))
-        done = bootstrap(
-            BootstrapWorld(accounts=accounts, stacks=stacks, caller=caller), self.fleet, scope, name
-        )
-        path = self.project.root / FLEET_FILE
-        for filled in done.filled:
-            set_value(
-                path, filled.table, ("name", filled.name) if filled.name else None, filled.key, filled.value
-            )
+        done = found(self, scope, name, say)
         del self.project
         return done
 

@@ -16,6 +16,7 @@ from pipeline.decide.rollback import ClaimRollback
 from pipeline.engine.fan_out import FanOut
 from pipeline.engine.heartbeat import Heartbeat
 from pipeline.engine.ledger import Ledger
+from pipeline.engine.perform import still_ours
 from pipeline.engine.tick import judge
 from pipeline.engine.workers import Workers
 from pipeline.engine.world import Runner, World

@@ -43,7 +43,7 @@ from pipeline.model.stack import (
 from pipeline.model.target_state import Action, TargetState
 from pipeline.ports import ChangeSetRequest, Place
 
-__all__ = ["Again", "Job", "Performed", "Said", "perform", "watch"]
+__all__ = ["Again", "Job", "Performed", "Said", "perform", "still_ours", "watch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ def _clear_then_look(world: World, runner: Runner, job: Job) -> Performed:
     """First nobody can execute late, then the stack's own events say whether somebody already has."""
     for name in world.stacks.list_change_sets(job.place, job.target.stack):
         if name.startswith("tg-"):
-            _still_ours(world, runner)
+            still_ours(world, runner)
             try:
                 world.stacks.delete_change_set(job.place, job.target.stack, name)
             except ChangeSetBusy:
@@ -294,7 +294,8 @@ def _has_moved(world: World, job: Job, action: Action) -> str:
 
 def _poll(world: World, job: Job) -> Performed:
     """DescribeStacks may lag behind ExecuteChangeSet, so an ending is believed only when the stack shows this
-    very release, or when its events say so under this operation's token."""
+    very release, when its events say so under this operation's token, or when it is the first ending the stack
+    ever had."""
     action = _action(job)
     snapshot = world.stacks.describe(job.place, job.stack)
     if snapshot is not None and snapshot.status in IN_PROGRESS:
@@ -302,12 +303,28 @@ def _poll(world: World, job: Job) -> Performed:
     if snapshot is not None and snapshot.status in SUCCEEDED and _shows(snapshot, _wanted(job)):
         return Said((e.StackSettled(status=snapshot.status, reason=""),))
     operation = _operation(world, job, action.id)
-    if operation is None or operation.status in IN_PROGRESS:
+    ending = _ending(action, snapshot, operation)
+    if ending is None:
         return Again(f"{job.target.id}: the stack has not shown its ending yet")
-    if operation.status in SUCCEEDED:
-        return Said((e.StackSettled(status=operation.status, reason=""),))
-    reason = f"the stack ended in {operation.status}: {operation.reason or 'AWS gave no reason'}"
-    return _failed(job, reason, e.Fault.RELEASE)
+    if ending in SUCCEEDED:
+        return Said((e.StackSettled(status=ending, reason=""),))
+    why = operation.reason if operation is not None else snapshot.reason if snapshot is not None else ""
+    return _failed(job, f"the stack ended in {ending}: {why or 'AWS gave no reason'}", e.Fault.RELEASE)
+
+
+def _ending(
+    action: Action, snapshot: StackSnapshot | None, operation: StackSnapshot | None
+) -> StackStatus | None:
+    """How our operation ended; None where that cannot be told yet.
+
+    A new stack has had no operation but ours, so whatever it ended in is ours, even where the events of its
+    clearing away (OnStackFailure=DELETE) do not carry our token.
+    """
+    if operation is not None and operation.status not in IN_PROGRESS:
+        return operation.status
+    if action.creating and snapshot is not None and snapshot.status is not StackStatus.REVIEW_IN_PROGRESS:
+        return snapshot.status
+    return None
 
 
 def _shows(snapshot: StackSnapshot, wanted: Deployable) -> bool:
@@ -380,7 +397,8 @@ def _wanted(job: Job) -> Deployable:
     return wanted
 
 
-def _still_ours(world: World, runner: Runner) -> None:
+def still_ours(world: World, runner: Runner) -> None:
+    """FenceLost where a newer runner has taken the lease, even one that has finished since."""
     current = world.leases.current(runner.lease)
     if current is None or current.fence != runner.fence:
         holder = current.holder if current else "nobody"
@@ -397,7 +415,7 @@ def _halted(world: World, runner: Runner, job: Job) -> Said | None:
         halt = world.latch.read(job.release)
         if halt is not None:
             return Said((e.TargetReleased(reason=f"halted by {halt.actor}: {halt.reason}"),))
-    _still_ours(world, runner)
+    still_ours(world, runner)
     return None
 
 
