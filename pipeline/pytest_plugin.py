@@ -142,7 +142,7 @@ class _HeldAccount:
                 return cls(run, found, leases, lease)
             if time.monotonic() > deadline:
                 count = len(run["accounts"])
-                pytest.exit(f"no test account is free for this worker: all {count} are held", returncode=1)
+                pytest.fail(f"no test account is free for this worker: all {count} are held", pytrace=False)
             time.sleep(0.5)
 
     def give_back(self) -> None:

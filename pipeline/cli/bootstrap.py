@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import Settings, result, tell
-from pipeline.compose import House
+from pipeline.compose import House, found
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def command(
 ) -> None:
     """Make accounts where the fleet has none, deploy Tidegate's roles, and fill in fleet.toml. Repeatable."""
     settings: Settings = context.obj
-    done = House(settings.project).bootstrap(scope, name, tell)
+    done = found(House(settings.project), scope, name, tell)
     for line in done.outside:
         tell(f"outside the organisation, for its owner to deploy: {line}")
     changes = len(done.did) + len(done.filled)

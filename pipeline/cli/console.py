@@ -7,12 +7,13 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
 from pipeline.model.canonical import Json
-from pipeline.model.codec import to_json
-from pipeline.model.event import Envelope, event_to_json
-from pipeline.views.history import sentence
+
+if TYPE_CHECKING:
+    from pipeline.model.event import Envelope
 
 __all__ = ["Settings", "ask", "heard", "result", "result_json", "streamed", "tell"]
 
@@ -60,6 +61,8 @@ _QUIET = {
 
 def heard(entry: Envelope) -> None:
     """One line for each change that a person would want to see."""
+    from pipeline.views.history import sentence
+
     if type(entry.event).__name__ in _QUIET or os.environ.get("RELEASE_NO_PROGRESS"):
         return
     kind, _, name = entry.stream.partition("/")
@@ -69,6 +72,9 @@ def heard(entry: Envelope) -> None:
 
 def streamed(entry: Envelope) -> None:
     """The journal's entry as one line of JSON, as it happens."""
+    from pipeline.model.codec import to_json
+    from pipeline.model.event import event_to_json
+
     line = {
         "format_version": 1,
         "stream": entry.stream,

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import heard, result, result_json, tell
-from pipeline.compose import House, local_home
+from pipeline.compose import House, found, local_home, prove
 from pipeline.demo import project_files, version_of_intake
 from pipeline.engine.loop import Until
 from pipeline.errors import OperationFailed, UsageError
@@ -63,7 +63,7 @@ def command(
     root = _new_project(folder)
     with _local_aws(root):
         tell("— Tidegate makes the accounts of a company: tools, two services, twelve clients, two for tests")
-        House(root).bootstrap("all", "", lambda _line: None)
+        found(House(root), "all", "", lambda _line: None)
         started = time.monotonic()
         told = tuple(_chapter(root, version, text) for version, text in CHAPTERS)
         rows = House(root).fleet_rows(live=True)
@@ -142,7 +142,7 @@ def _chapter(root: Path, version: str, text: str) -> Told:
     release = ReleaseName(SERVICE, version)
     built = house.build(SERVICE, version="", allow_dirty=False, allow_untagged=False, say=lambda _line: None)
     tell(f"built once: {built.manifest.digest}, {built.uploads} objects uploaded")
-    house.test(release, None, tell)
+    prove(house, release, None, tell)
     plan = house.plan(release)
     with house.holding(SERVICE) as held:
         ending = house.promote(plan, held, Until(blocked=False))

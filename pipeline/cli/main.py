@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -15,39 +16,50 @@ from pipeline.cli.console import Settings, tell
 from pipeline.errors import ReleaseError
 from pipeline.views.errors import error_text
 
-__all__ = ["app", "main", "run"]
+__all__ = ["VERBS", "application", "main", "run"]
 
-VERBS = (
-    "init",
-    "local",
-    "bootstrap",
-    "build",
-    "check",
-    "test",
-    "plan",
-    "promote",
-    "status",
-    "fleet",
-    "history",
-    "halt",
-    "resume",
-    "rollback",
-    "audit",
-    "demo",
-)
+VERBS = {
+    "init": "Make a project: fleet.toml and a service to begin with.",
+    "local": "A local AWS for trying things out: up, down, status, env.",
+    "bootstrap": "Make accounts where the fleet has none, deploy Tidegate's roles, and fill in fleet.toml."
+    " Repeatable.",
+    "build": "Package, upload, sign and record a release.",
+    "check": "Look for data that is not encrypted or would not outlive its stack, and for parameters nobody fills.",
+    "test": "Lease test accounts, deploy there as at clients, run the integration tests, hand the accounts back.",
+    "plan": "Ask every account what would change, group identical effects, cut the waves, and store the plan.",
+    "promote": "Move a release through its waves: the service's account, the canary, then the rest.",
+    "status": "Show the waves, the targets that need somebody, and the next command to type.",
+    "fleet": "Show the whole fleet: intended and observed release of every service at every client.",
+    "history": "Tell what happened: builds, tests, waves, every step at every target, halts and who ordered them.",
+    "halt": "Stop starting anything. What is in flight runs to its end; nothing is rolled back.",
+    "resume": "Let a halted release go on. What has failed so far is accepted and stays as it is.",
+    "rollback": "Put targets back, newest first, each on the release it had before. A running promotion is halted"
+    " first.",
+    "audit": "Prove that nothing in the journal was changed.",
+    "demo": "Tell the whole story on the local AWS: no AWS account, no Docker, about a minute.",
+}
 """In the order in which a person meets them; `pipeline/cli/VERB.py` holds `register(app)`."""
 
-app = typer.Typer(
-    name="release",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    help="Release one version of a service to every client's own AWS account: canary first, in waves,"
-    " halting by itself, and back again.",
-)
+
+def application(words: Collection[str]) -> typer.Typer:
+    """The command line, with the rooms of those verbs only that are among `words`: --help has to feel instant."""
+    app = typer.Typer(
+        name="release",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        help="Release one version of a service to every client's own AWS account: canary first, in waves,"
+        " halting by itself, and back again.",
+    )
+    app.callback()(_settings)
+    for verb, told in VERBS.items():
+        if verb in words:
+            importlib.import_module(f"pipeline.cli.{verb}").register(app)
+        else:
+            app.command(verb, help=told)(_not_asked_for)
+    return app
 
 
-@app.callback()
 def _settings(
     context: typer.Context,
     project: Annotated[
@@ -58,14 +70,17 @@ def _settings(
     context.obj = Settings(project=project, yes=yes)
 
 
-for _verb in VERBS:
-    importlib.import_module(f"pipeline.cli.{_verb}").register(app)
+def _not_asked_for() -> None:
+    """Stands in the list of verbs for one that this command line does not name."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code; every error of ours is told on stderr and none leaves a traceback."""
+    words = sys.argv[1:] if arguments is None else arguments
+    # Completion asks without naming what it wants to know.
+    known = VERBS if any(name.endswith("_COMPLETE") for name in os.environ) else words
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = application(known)(args=words, standalone_mode=False)
     except ReleaseError as error:
         tell(error_text(error).rstrip("\n"))
         return error.exit_code

@@ -8,7 +8,7 @@ import typer
 
 from pipeline.cli.console import Settings, result, result_json, tell
 from pipeline.cli.names import a_release
-from pipeline.compose import House
+from pipeline.compose import House, prove
 from pipeline.model.codec import to_json
 
 
@@ -27,7 +27,7 @@ def command(
     """Lease test accounts, deploy there as at clients, run the integration tests, hand the accounts back."""
     settings: Settings = context.obj
     name = a_release(release)
-    report = House(settings.project).test(name, accounts, tell)
+    report = prove(House(settings.project), name, accounts, tell)
     evidence = report.evidence
     dirty = [found for found in report.back if found.problem]
     for found in dirty:

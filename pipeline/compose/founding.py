@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from pipeline.compose.house import House
 from pipeline.config import set_value
 from pipeline.config.project import FLEET_FILE
 from stages.accounts import AccountWorld
 from stages.bootstrap import Bootstrapped, BootstrapWorld, bootstrap
-
-if TYPE_CHECKING:
-    from pipeline.compose.house import House
 
 __all__ = ["found"]
 
@@ -40,4 +37,5 @@ def found(house: House, scope: str, name: str, say: Callable[[str], None]) -> Bo
     for filled in done.filled:
         selector = ("name", filled.name) if filled.name else None
         set_value(path, filled.table, selector, filled.key, filled.value)
+    house.read_again()
     return done

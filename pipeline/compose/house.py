@@ -35,7 +35,6 @@ from pipeline.model.plan import Plan, plan_digest
 from pipeline.model.release import Manifest, ServiceSpec
 from pipeline.ports import Alarms, Artifacts, Place, Stacks, Verifier
 from pipeline.views.fleet import FleetRow
-from stages.bootstrap import Bootstrapped
 from stages.build import BuildPorts, BuildRequest, BuildResult, build
 from stages.check import check_release, parameter_findings
 from stages.fleet import fleet_rows
@@ -45,7 +44,6 @@ from stages.promote import Admission, admit, read_run
 
 if TYPE_CHECKING:
     from pipeline.adapters.aws.session import Aws, Identity
-    from stages.test import TestReport
 
 __all__ = ["POOL_SIZE", "Held", "House", "ask_to_stop", "local_home", "state_path"]
 
@@ -108,6 +106,10 @@ class House:
     @cached_property
     def project(self) -> Project:
         return load_project(self._start)
+
+    def read_again(self) -> None:
+        """After fleet.toml has been written to."""
+        del self.project
 
     @property
     def fleet(self) -> Fleet:
@@ -220,14 +222,6 @@ class House:
 
     # --- accounts and builds -------------------------------------------------------------------
 
-    def bootstrap(self, scope: str, name: str, say: Callable[[str], None]) -> Bootstrapped:
-        """As whoever the ambient credentials are, in the management account; fills in fleet.toml at the end."""
-        from pipeline.compose.founding import found
-
-        done = found(self, scope, name, say)
-        del self.project
-        return done
-
     def access_role(self, management: AccountId | None, via: Identity) -> Callable[[Place], Identity]:
         """The role that AWS puts into every account it makes: only for Tidegate's very first stacks there.
 
@@ -278,12 +272,6 @@ class House:
             journal=self.store.journal,
         )
         return build(request, ports, say)
-
-    def test(self, release: ReleaseName, accounts: int | None, say: Callable[[str], None]) -> TestReport:
-        """accounts None: as many as the release's own release.toml asks for."""
-        from pipeline.compose.proving import prove
-
-        return prove(self, release, accounts, say)
 
     def _only_service(self) -> str:
         names = [service.name for service in self.fleet.services]

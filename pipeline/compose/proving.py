@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from pipeline.adapters.local.processes import holder_name
+from pipeline.compose.house import House
 from pipeline.engine.deploy import deploy_all
 from pipeline.engine.heartbeat import Heartbeat
 from pipeline.engine.workers import ThreadWorkers
@@ -26,9 +26,6 @@ from stages.leasing import LeaseKeeper
 from stages.packaging.archive import unpack
 from stages.pool import PoolWorld
 from stages.test import TestReport, TestRequest, TestWorld, prove_release
-
-if TYPE_CHECKING:
-    from pipeline.compose.house import House
 
 __all__ = ["prove"]
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -101,6 +102,17 @@ class Running:
 
     def send(self, number: signal.Signals) -> None:
         self._popen.send_signal(number)
+
+    def fall_asleep(self) -> None:
+        """SIGSTOP, but not within a write: SQLite's lock on the state file would be held for as long as it sleeps."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            self.send(signal.SIGSTOP)
+            if self._company.state_is_free():
+                return
+            self.send(signal.SIGCONT)
+            time.sleep(0.01)
+        raise AssertionError("never found the state file unlocked")
 
     def kill(self) -> None:
         """kill -9: nothing is cleaned up."""
@@ -216,6 +228,15 @@ class Company:
 
     def store(self) -> LocalStore:
         return open_store(self.root / ".tidegate" / "state.db", SystemClock())
+
+    def state_is_free(self) -> bool:
+        """Whether the state file can be written at once."""
+        with contextlib.closing(sqlite3.connect(self.root / ".tidegate" / "state.db", timeout=0.2)) as state:
+            try:
+                state.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            return True
 
     # --- secrets -------------------------------------------------------------------------------
 
