@@ -6,7 +6,7 @@ already it does nothing. What belongs into fleet.toml comes back as values; writ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -79,7 +79,6 @@ class _Ground:
     organization: str
     members: frozenset[AccountId]
     tools: AccountId | None
-    did: list[str]
 
     @property
     def home(self) -> str:
@@ -95,17 +94,15 @@ def bootstrap(world: BootstrapWorld, fleet: Fleet, scope: str, name: str = "") -
     owners = _owners(fleet, scope, name)
     _check_management(fleet, world.caller[0])
     did: list[str] = []
-    made = world.accounts.units.ensure(UNITS)
-    did.extend(f"made the organisational unit {path}" for path in made)
-    accounts = replace(world.accounts, said=did.append)
+    accounts = replace(world.accounts, said=_both(did.append, world.accounts.said))
     world = replace(world, accounts=accounts)
+    for path in accounts.units.ensure(UNITS):
+        accounts.said(f"made the organisational unit {path}")
     organization = accounts.accounts.organization()
     rows = _make_accounts(world, owners)
     members = frozenset(account.id for account in accounts.accounts.accounts())
     tools = _tools_account(world, fleet)
-    ground = _Ground(
-        world=world, fleet=fleet, organization=organization, members=members, tools=tools, did=did
-    )
+    ground = _Ground(world=world, fleet=fleet, organization=organization, members=members, tools=tools)
     filled = [
         Filled(table="tools", name="", key="management", value=world.caller[0]),
         Filled(table="tools", name="", key="organization", value=organization),
@@ -169,6 +166,14 @@ def _check_management(fleet: Fleet, caller: AccountId) -> None:
             state="nothing was touched",
             remedy="log in to the management account, then run the command again",
         )
+
+
+def _both(first: Callable[[str], None], second: Callable[[str], None]) -> Callable[[str], None]:
+    def said(line: str) -> None:
+        first(line)
+        second(line)
+
+    return said
 
 
 def _known(fleet: Fleet) -> frozenset[Filled]:
@@ -339,16 +344,18 @@ def _deploy(
     def complete(found: StackSnapshot | None) -> OwnStack:
         if trusted is None:
             return request
-        earlier = dict(found.parameters).get(trusted[1], "") if found else ""
-        both = trusted_with(ground.world.caller[1], earlier)
-        values = {**parameters, trusted[0]: ",".join(both.accounts), trusted[1]: ",".join(both.principals)}
+        earlier = dict(found.parameters) if found else {}
+        both = trusted_with(ground.world.caller[1], earlier.get(trusted[1], ""))
+        # What this run does not know (the Tools account, from a machine without the registry) is not forgotten.
+        known = {key: value or earlier.get(key, "") for key, value in parameters.items()}
+        values = {**known, trusted[0]: ",".join(both.accounts), trusted[1]: ",".join(both.principals)}
         return replace(request, parameters=tuple(values.items()))
 
     # The access role of an account made a moment ago is not there yet.
     usable = NEW_ACCOUNT if _is_young(ground, place) else timedelta(0)
     done = deploy_own_stack(ground.world.stacks, ground.world.accounts.clock, request, complete, usable)
     if done.changed:
-        ground.did.append(f"deployed {template.value} in account {place.account}, {place.region}")
+        ground.world.accounts.said(f"deployed {template.value} in account {place.account}, {place.region}")
     return done
 
 

@@ -8,13 +8,18 @@ from datetime import timedelta
 from pipeline.errors import FenceLost, LeaseHeld, ReleaseError
 from pipeline.ports import Clock, Lease, Leases
 
-__all__ = ["LEASE_TTL", "LeaseKeeper", "lease_name"]
+__all__ = ["LEASE_TTL", "LeaseKeeper", "lease_name", "worker_lease_name"]
 
 LEASE_TTL = timedelta(seconds=60)
 
 
 def lease_name(account: str) -> str:
     return f"account/{account}"
+
+
+def worker_lease_name(account: str) -> str:
+    """What a worker of the test run holds (pipeline/pytest_plugin.py)."""
+    return f"worker-account/{account}"
 
 
 class LeaseKeeper:

@@ -30,6 +30,17 @@ NEW_ACCOUNT = timedelta(minutes=10)
 """How long a new account may take until its access role works (CreateAccount: "a few minutes")."""
 
 
+_PRINCIPAL_UNKNOWN = "Invalid principal in policy"
+"""IAM refuses a trust policy that names a role of another account until it has heard of that role; a new role
+takes seconds to get about (IAM User Guide, "Troubleshooting: changes that I make are not always visible")."""
+_PRINCIPAL_TRIES = 4
+_PRINCIPAL_PAUSE = timedelta(seconds=10)
+
+
+class _PrincipalUnknown(OperationFailed):
+    """The stack was new and has cleared itself away; the same again will do soon."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
     """changed: False where the account had this stack already."""
@@ -64,6 +75,11 @@ def deploy_own_stack(
     if complete is not None:
         request = complete(found)
     creating = found is None or found.status in (StackStatus.REVIEW_IN_PROGRESS, StackStatus.DELETE_COMPLETE)
+    for _ in range(_PRINCIPAL_TRIES):
+        try:
+            return _change(stacks, clock, request, creating=creating)
+        except _PrincipalUnknown:
+            clock.sleep(_PRINCIPAL_PAUSE)
     return _change(stacks, clock, request, creating=creating)
 
 
@@ -86,7 +102,8 @@ def _change(stacks: OwnStacks, clock: Clock, request: OwnStack, *, creating: boo
     stacks.execute_change_set(place, stack_id, change_set, token)
     end = wait_until(clock, lambda: _ended(stacks, place, stack_id, token), _LIMIT, lambda: _late(request))
     if end.status not in SUCCEEDED:
-        raise OperationFailed(
+        kind = _PrincipalUnknown if creating and _PRINCIPAL_UNKNOWN in end.reason else OperationFailed
+        raise kind(
             f"{_where(request)} ended in {end.status}: {end.reason}",
             state="CloudFormation has put the stack back as it was, or removed it if it was new",
             remedy="run the same command again once the cause is gone",

@@ -25,7 +25,7 @@ from pipeline.model.ids import AccountId
 from pipeline.model.stack import IN_PROGRESS, StackSnapshot, StackStatus
 from pipeline.ports import Cleaner, OwnStack, OwnStacks, Place, RegistryRow
 from stages.accounts import AccountWorld, burn, make_account
-from stages.leasing import LeaseKeeper, lease_name
+from stages.leasing import LeaseKeeper, lease_name, worker_lease_name
 from stages.own_stack import NEW_ACCOUNT, deploy_own_stack
 from stages.patience import patiently, wait_until
 from stages.together import together
@@ -125,13 +125,22 @@ def _work(
 
 
 def _pool_account(world: PoolWorld, row: RegistryRow) -> PoolAccount:
-    """Whether it is held is found out by trying: a store knows best whether a holder is still alive."""
+    """Whether it is held is found out by trying: a store knows best whether a holder is still alive.
+
+    The tests of a runner that died may live on; an account in which they work is held as well.
+    """
     usable = row.state not in (PoolState.BURNT, PoolState.QUARANTINE)
-    name = lease_name(row.account or row.name)
-    held = not (usable and world.keeper.take(name))
-    if not held:
-        world.keeper.give_back(name)
+    names = [lease_name(row.account or row.name)]
+    if row.account is not None:
+        names.append(worker_lease_name(row.account))
+    held = not (usable and all(_is_free(world.keeper, name) for name in names))
     return PoolAccount(name=row.name, state=row.state, account=row.account, held=held)
+
+
+def _is_free(keeper: LeaseKeeper, name: str) -> bool:
+    free = keeper.take(name)
+    keeper.give_back(name)
+    return free
 
 
 def _reclaim(world: PoolWorld, row: RegistryRow) -> RegistryRow | None:

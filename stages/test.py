@@ -82,19 +82,10 @@ def prove_release(world: TestWorld, request: TestRequest) -> TestReport:
     back: tuple[HandedBack, ...] = ()
     try:
         outcome = _prove(world, request, rows)
+        evidence = _evidence(request, rows, outcome, clock.now() - started)
+        _record(world, request, evidence)
     finally:
         back = hand_back(world.pool, rows)
-    evidence = Evidence(
-        release=str(request.manifest.release),
-        digest=request.manifest.digest,
-        accounts=tuple(row.account for row in rows if row.account is not None),
-        passed=outcome.passed,
-        failed=outcome.failed + (1 if outcome.problem and not outcome.failed else 0),
-        skipped=outcome.skipped,
-        seconds=round((clock.now() - started) / timedelta(seconds=1)),
-        junit=str(request.junit),
-    )
-    _record(world, request, evidence)
     if evidence.failed or not evidence.passed:
         raise _failed(request, evidence, outcome.problem, back)
     return TestReport(evidence=evidence, back=back)
@@ -211,6 +202,22 @@ def _role(fleet: Fleet, account: AccountId | None, role: RoleName) -> str:
 
 
 # --- evidence ----------------------------------------------------------------------------------------
+
+
+def _evidence(
+    request: TestRequest, rows: Sequence[RegistryRow], outcome: Outcome, duration: timedelta
+) -> Evidence:
+    """A run that proves nothing counts as one failure, so that nothing can be promoted on it."""
+    return Evidence(
+        release=str(request.manifest.release),
+        digest=request.manifest.digest,
+        accounts=tuple(row.account for row in rows if row.account is not None),
+        passed=outcome.passed,
+        failed=outcome.failed + (1 if outcome.problem and not outcome.failed else 0),
+        skipped=outcome.skipped,
+        seconds=round(duration / timedelta(seconds=1)),
+        junit=str(request.junit),
+    )
 
 
 def _record(world: TestWorld, request: TestRequest, evidence: Evidence) -> None:

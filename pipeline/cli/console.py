@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,15 +87,20 @@ def streamed(entry: Envelope) -> None:
     result(json.dumps(line, ensure_ascii=True, separators=(",", ":")))
 
 
-def ask(question: str, settings: Settings, command: str) -> None:
-    """Go on only after a yes. Without a terminal and without --yes: exit 2 and the command to run, never a hang."""
+def ask(question: str, settings: Settings, words: tuple[str, ...]) -> None:
+    """Go on only after a yes. Without a terminal and without --yes: exit 2 and the command to run, never a hang.
+
+    words: what was typed behind `release`, for that command.
+    """
     if settings.yes:
         return
+    project = () if settings.project == Path() else ("-C", str(settings.project))
+    command = shlex.join(("release", *project, "--yes", *words))
     if not sys.stdin.isatty():
         raise UsageError(
             f"{question} There is no terminal to ask",
             state="nothing was done",
-            remedy=f"run `{command} --yes`",
+            remedy=f"run `{command}`",
         )
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

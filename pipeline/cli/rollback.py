@@ -45,7 +45,8 @@ def command(
         raise UsageError(
             f"{name} was never promoted", state="nothing was changed", remedy=f"see `release history {name}`"
         )
-    ask(f"Roll back {_told(scope)} of {name}?", settings, f"release rollback {name} … --reason {reason!r}")
+    words = ("rollback", str(name), *_options(scope), "--reason", reason)
+    ask(f"Roll back {_told(scope)} of {name}?", settings, words)
     _stop_what_runs(house, name, reason)
     with stopping() as signals, _hold(house, name) as held:
         order_rollback(plan, scope, reason, house.store.journal, held.admission)
@@ -70,6 +71,14 @@ def _told(scope: RollbackScope) -> str:
     if scope.all:
         return "every target"
     return f"wave {scope.wave}" + ("" if scope.only else " and all later ones")
+
+
+def _options(scope: RollbackScope) -> tuple[str, ...]:
+    if scope.target is not None:
+        return ("--target", str(scope.target))
+    if scope.all:
+        return ("--all",)
+    return ("--wave", str(scope.wave), *(("--only",) if scope.only else ()))
 
 
 def _stop_what_runs(house: House, name: ReleaseName, reason: str) -> None:

@@ -38,7 +38,8 @@ _READ_GRACE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Until:
-    """When to come back although the release is not done. blocked: at a bake. wave: once that wave has passed."""
+    """When to come back although the release is not done. blocked: at a bake. wave: once the wave that a person calls by
+    this number has passed."""
 
     blocked: bool = True
     wave: int | None = None
@@ -110,9 +111,9 @@ class _Loop:
         return None
 
     def _is_far_enough(self, move: moves.RunMove) -> bool:
-        return (
-            self.until.wave is not None and isinstance(move, moves.StartWave) and move.wave > self.until.wave
-        )
+        if self.until.wave is None or not isinstance(move, moves.StartWave):
+            return False
+        return self.plan.waves[move.wave].number > self.until.wave
 
     def _record(self, event: e.ReleaseEvent) -> bool:
         """False when somebody appended first: the next turn decides anew on what they said."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
+from botocore.exceptions import ClientError
 
 from pipeline.adapters.local.clock import SystemClock
 from pipeline.adapters.local.front import process
@@ -90,10 +91,10 @@ class Running:
     def ended(self) -> bool:
         return self._popen.poll() is not None
 
-    def until(self, text: str, *, or_its_end: bool = False) -> None:
-        """Wait for a line of progress."""
+    def until(self, text: str, times: int = 1, *, or_its_end: bool = False) -> None:
+        """Wait for so many lines of progress."""
         deadline = time.monotonic() + _PATIENCE
-        while text not in self.said:
+        while self.said.count(text) < times:
             if self.ended and or_its_end:
                 return
             assert not self.ended, f"ended before {text!r}: {self.answer()}"
@@ -141,10 +142,13 @@ class Company:
 
     # --- the command line ----------------------------------------------------------------------
 
-    def release(self, *arguments: str, code: int | None = 0) -> Answer:
-        """`release ARGUMENTS`, in this process; fails the test where it exits with another code."""
+    def release(self, *arguments: str, code: int | None = 0, **more: str) -> Answer:
+        """`release ARGUMENTS`, in this process; fails the test where it exits with another code.
+
+        more: environment variables; an empty one is unset.
+        """
         out, err = io.StringIO(), io.StringIO()
-        with self._shell(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with self._shell(more), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             number = main(["-C", str(self.root), *arguments])
         found = Answer(code=number, out=out.getvalue(), err=err.getvalue())
         self.heard(found)
@@ -170,10 +174,11 @@ class Company:
         self.outputs += [answer.out, answer.err]
 
     @contextlib.contextmanager
-    def _shell(self) -> Iterator[None]:
+    def _shell(self, more: Mapping[str, str]) -> Iterator[None]:
         before = dict(os.environ)
+        wanted = {name: value for name, value in {**self.environment, **more}.items() if value}
         os.environ.clear()
-        os.environ.update(self.environment)
+        os.environ.update(wanted)
         try:
             yield
         finally:
@@ -315,16 +320,24 @@ class Service:
 
     def deployments(self, target: str) -> list[Deployment]:
         """Operations of the stack that ended, oldest first, from DescribeStackEvents in the account itself."""
-        owner, _, region = target.rpartition("/")
         stack = f"svc-{self.name}"
-        cloudformation = self.company.inside(owner, "cloudformation", region)
-        pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
-        events = [found for page in pages for found in page["StackEvents"]]
+        events = self.events(target)
         return [
             Deployment(token=found.get("ClientRequestToken", ""), status=found["ResourceStatus"])
             for found in reversed(events)
             if found["LogicalResourceId"] == stack and found["ResourceStatus"].endswith(("_COMPLETE", "_FAILED"))
         ]
+
+    def events(self, target: str) -> list[dict[str, Any]]:
+        """Newest first; empty where there is no stack of that name."""
+        owner, _, region = target.rpartition("/")
+        cloudformation = self.company.inside(owner, "cloudformation", region)
+        pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=f"svc-{self.name}")
+        try:
+            return [found for page in pages for found in page["StackEvents"]]
+        except ClientError as fault:
+            assert "does not exist" in str(fault)
+            return []
 
     def finished(self, target: str) -> int:
         """How many deployments the account itself has seen come to a good end, each under a token of its own."""
@@ -334,6 +347,13 @@ class Service:
 
     def touched(self) -> dict[str, int]:
         return {target: self.finished(target) for target in self.targets()}
+
+    def status(self, version: str) -> Any:
+        return self.company.release("status", f"{self.name}@{version}", "--json").json
+
+    def states(self, version: str) -> dict[str, str]:
+        """Each target's state, from `release status --json`."""
+        return {f"{t['client']}/{t['region']}": t["state"] for t in self.status(version)["targets"]}
 
     def targets(self) -> list[str]:
         return [f"{client}/{region}" for client, regions in CLIENTS.items() for region in regions]

@@ -75,8 +75,7 @@ def test_a_halt_from_another_process_lets_only_what_is_in_flight_finish(
     lamp.everywhere("1.0.0")
     release = lamp.proven("1.1.0", pause=1.5)
     runner = company.start("promote", release)
-    runner.until("wave 1: ")
-    time.sleep(0.7)
+    runner.until(" AWS executes ", times=3)
     company.release("halt", release, "--reason", "the phones ring")
     halted = runner.answer(3)
     assert "halted" in halted.err

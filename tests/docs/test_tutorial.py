@@ -72,10 +72,11 @@ def _typed(desk: Desk, lines: Sequence[Command]) -> list[tuple[str, int]]:
 def _fleet(desk: Desk) -> dict[str, str | None]:
     """What the accounts say, asked anew: the local AWS keeps its state while it is down."""
     with process.running(desk.local_aws):
+        reach = {name: value for name, value in process.environment(desk.local_aws).items() if value}
         asked = subprocess.run(
             ["release", "fleet", "--live", "--json"],
             cwd=desk.project,
-            env={**desk.environment, **process.environment(desk.local_aws)},
+            env={**desk.environment, **reach},
             capture_output=True,
             text=True,
             timeout=60,

@@ -162,7 +162,8 @@ def _status(made: Creation) -> CreationStatus:
 class SimulatedOwnStacks:
     """ports.OwnStacks. young: how often an account refuses before its access role works.
 
-    fail: accounts whose next change fails. outputs: what each stack answers.
+    fail: accounts whose next change fails. unknown_principal: how many creations IAM refuses first.
+    outputs: what each stack answers.
     """
 
     def __init__(self, log: list[str]) -> None:
@@ -172,6 +173,8 @@ class SimulatedOwnStacks:
         self.outputs = {"tidegate-tools": (("ReleaseKey", "arn:aws:kms:us-east-1:1:key/k"),)}
         self.young: dict[AccountId, int] = {}
         self.fail: set[AccountId] = set()
+        self.unknown_principal = 0
+        self._reason = ""
         self._proposed: dict[str, tuple[OwnStack, str]] = {}
         self._lock = threading.RLock()
 
@@ -191,7 +194,7 @@ class SimulatedOwnStacks:
             return StackSnapshot(
                 stack_id=f"id:{name}",
                 status=status,
-                reason="as the test said",
+                reason=self._reason,
                 outputs=self.outputs.get(name, ()),
                 parameters=found.parameters if found else (),
             )
@@ -225,7 +228,9 @@ class SimulatedOwnStacks:
         with self._lock:
             request, _ = self._proposed.pop(change_set)
             key = (place, request.stack)
-            if place.account in self.fail:
+            if place.account in self.fail or self.unknown_principal > 0:
+                self._reason = "Invalid principal in policy: role" if self.unknown_principal else "limit"
+                self.unknown_principal = max(0, self.unknown_principal - 1)
                 self.fail.discard(place.account)
                 self.states[key] = (
                     StackStatus.UPDATE_ROLLBACK_COMPLETE

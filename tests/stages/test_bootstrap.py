@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from pipeline.adapters.simulated.stores import MemoryRegistry
 from pipeline.decide.pool import UNITS
 from pipeline.errors import AnswerLost, ConfigInvalid, NotFound, OperationFailed, UsageError
 from pipeline.model.fleet import Client, Fleet, FleetService, Tools
@@ -176,6 +177,16 @@ def test_a_fleet_of_many_is_made_five_at_a_time(land: Landscape) -> None:
     assert land.clock.now() - started < timedelta(minutes=10)
 
 
+def test_each_thing_is_said_when_it_is_done(land: Landscape) -> None:
+    heard: list[str] = []
+    listening = world(land)
+    listening = replace(listening, accounts=replace(listening.accounts, said=heard.append))
+    done = bootstrap(listening, FLEET, "all")
+
+    assert tuple(heard) == done.did
+    assert len(heard) == len(UNITS) + 4 + 7
+
+
 # --- one after the other ---------------------------------------------------------------------------
 
 
@@ -188,6 +199,16 @@ def test_the_management_account_comes_first_and_learns_of_the_tools_account_late
 
     assert (before["ToolsAccount"], after["ToolsAccount"]) == ("", land.account_named("tools"))
     assert before["TestUnitPath"] == land.organizations.unit("Test").entity_path + "*"
+
+
+def test_a_machine_that_does_not_know_the_tools_account_does_not_shut_it_out(land: Landscape) -> None:
+    run(land, "tools")
+    place = Place(MANAGEMENT, "us-east-1")
+    before = land.stacks.parameters(place, "tidegate-management")
+    land.registry = MemoryRegistry()
+    run(land, "management")
+
+    assert land.stacks.parameters(place, "tidegate-management") == before
 
 
 def test_the_units_alone_are_made_for_test(land: Landscape) -> None:
@@ -379,6 +400,16 @@ def test_an_account_made_a_moment_ago_is_given_time_until_it_can_be_entered(land
     run(land)
 
     assert {row.state for row in land.registry.rows()} == {"Ready"}
+
+
+def test_a_role_of_tools_that_iam_has_not_heard_of_yet_is_waited_for(land: Landscape) -> None:
+    run(land, "tools")
+    land.stacks.unknown_principal = 2
+    run(land, "client", "birch")
+
+    row = land.registry.row("client/birch")
+    assert row is not None
+    assert row.state == "Ready"
 
 
 def test_one_account_that_fails_is_named_and_the_others_are_done(land: Landscape) -> None:

@@ -9,18 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.adapters.aws import tester_session as testers
 from pipeline.adapters.aws.bootstrap_stacks import BootstrapStacks
 from pipeline.adapters.aws.organizations import AwsOrganizations
 from pipeline.adapters.aws.session import AMBIENT, Aws, Identity
 from pipeline.adapters.local.clock import SystemClock
 from pipeline.adapters.local.front import process
 from pipeline.adapters.simulated.stores import MemoryRegistry
+from pipeline.cloudformation import Template, template_body
 from pipeline.errors import AccessRefused, AccountUnusable, ReleaseError
 from pipeline.model.fleet import Client, Fleet, FleetService, Tools
 from pipeline.model.ids import AccountId
-from pipeline.ports import Place
+from pipeline.ports import OwnStack, Place, RegistryRow
 from stages.accounts import AccountWorld, burn, make_account
 from stages.bootstrap import Bootstrapped, BootstrapWorld, bootstrap
+from stages.own_stack import NEW_ACCOUNT, deploy_own_stack
+from stages.trust import template_addresses
 
 pytestmark = pytest.mark.local_aws
 
@@ -233,8 +237,46 @@ def test_the_test_stage_makes_a_test_account_and_prepares_only_that(company: Com
 
     assert organizations.unit_of(row.account) == "Test/Pool"
     enter(row.account)()
+    prepare(company, accounts, row)
+    for name in ("TidegateDeploy", "TidegateTester", "TidegateClean"):
+        identity = company.in_account(row.name, name, via="TidegateTest")
+        assert company.aws.caller(identity)[0] == row.account
+        assert refused(partial(company.aws.caller, replace(identity, external_id="x" * 32)))
+        assert refused(partial(company.aws.caller, replace(identity, via=company.role("TidegatePromote"))))
+    session = testers.tester_session(
+        via=f"arn:aws:iam::{company.tools}:role/TidegateTest",
+        role=f"arn:aws:iam::{row.account}:role/TidegateTester",
+        external_id=row.external_id,
+        region="us-east-1",
+    )
+    assert session.client("sts").get_caller_identity()["Account"] == row.account
     for owner in ("client/acme", "service/intake", "tools"):
         assert refused(enter(company.account(owner)))
+
+
+def prepare(company: Company, accounts: Identity, row: RegistryRow) -> None:
+    def access(place: Place) -> Identity:
+        arn = f"arn:aws:iam::{place.account}:role/OrganizationAccountAccessRole"
+        return Identity(role_arn=arn, via=accounts)
+
+    assert row.account is not None
+    organization = company.account_maker().organization()
+    parameters = {
+        "ToolsAccount": company.tools,
+        "ExternalId": row.external_id,
+        "OrganizationId": organization,
+        "TemplateUrls": ",".join(template_addresses(company.tools, ("us-east-1",))),
+    }
+    request = OwnStack(
+        place=Place(row.account, "us-east-1"),
+        stack=Template.TEST.value,
+        template=template_body(Template.TEST),
+        parameters=tuple(parameters.items()),
+    )
+    stacks = BootstrapStacks(company.aws, access)
+    first = deploy_own_stack(stacks, SystemClock(), request, usable=NEW_ACCOUNT)
+    second = deploy_own_stack(stacks, SystemClock(), request)
+    assert (first.changed, second.changed) == (True, False)
 
 
 def test_the_test_stage_closes_no_account(company: Company) -> None:

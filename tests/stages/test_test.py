@@ -480,6 +480,15 @@ def test_an_account_that_another_runner_holds_is_left_to_it(bench: Bench) -> Non
     assert bench.states == {f"test-{DAY}-001": "Leased", f"test-{DAY}-002": "Ready"}
 
 
+def test_an_account_in_which_a_dead_runners_tests_still_work_is_left_alone(bench: Bench) -> None:
+    row = row_of(bench, "Leased")
+    bench.land.leases.take(f"worker-account/{row.account}", "an orphaned worker", LEASE_TTL)
+    bench.prove()
+
+    assert bench.states == {f"test-{DAY}-001": "Leased", f"test-{DAY}-002": "Ready"}
+    assert not [line for line in bench.deletions if str(row.account) in line]
+
+
 def test_a_half_made_account_is_finished_first(bench: Bench) -> None:
     row_of(bench, "Creating", made=False)
     bench.prove()

@@ -32,19 +32,7 @@ def tester_session(*, via: str, role: str, external_id: str, region: str) -> Any
             RoleSessionName="tidegate-test",
             ExternalId=external_id,
         )
-        landed = account_of_arn(str(answer["AssumedRoleUser"]["Arn"]))
-        if landed != account_of_arn(role):
-            raise WrongAccount(
-                f"AssumeRole for account {account_of_arn(role)} answered for {landed or 'no account'}",
-                state="no test was run with these credentials",
-            )
-        found = answer["Credentials"]
-        return {
-            "access_key": str(found["AccessKeyId"]),
-            "secret_key": str(found["SecretAccessKey"]),
-            "token": str(found["SessionToken"]),
-            "expiry_time": found["Expiration"].isoformat(),
-        }
+        return _credentials(answer, role)
 
     botocore_session = get_session()
     # botocore offers no public way to give a session credentials that renew themselves.
@@ -52,3 +40,20 @@ def tester_session(*, via: str, role: str, external_id: str, region: str) -> Any
         metadata=assume(), refresh_using=assume, method="sts-assume-role"
     )
     return boto3.Session(botocore_session=botocore_session, region_name=region)
+
+
+def _credentials(answer: dict[str, Any], role: str) -> dict[str, str]:
+    """In the words of botocore's RefreshableCredentials."""
+    landed = account_of_arn(str(answer["AssumedRoleUser"]["Arn"]))
+    if landed != account_of_arn(role):
+        raise WrongAccount(
+            f"AssumeRole for account {account_of_arn(role)} answered for {landed or 'no account'}",
+            state="no test was run with these credentials",
+        )
+    found = answer["Credentials"]
+    return {
+        "access_key": str(found["AccessKeyId"]),
+        "secret_key": str(found["SecretAccessKey"]),
+        "token": str(found["SessionToken"]),
+        "expiry_time": found["Expiration"].isoformat(),
+    }
