@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from pipeline.errors import ReleaseError
+from pipeline.errors import CredentialsRefused, ReleaseError
 from pipeline.model.event import target_stream
 from pipeline.model.fleet import Fleet
 from pipeline.model.ids import AccountId, TargetId, stack_name
@@ -21,6 +21,7 @@ def fleet_rows(fleet: Fleet, journal: Journal, live: Stacks | None) -> tuple[Fle
     """One row for each stack the fleet asks for. live None: what the journal last saw; else the accounts are asked.
 
     A target that cannot be read says so in its note and shows no observed release: unknown is never shown as known.
+    CredentialsRefused: it is the one who asks that cannot read.
     """
     wanted = _wanted(fleet)
     with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="fleet") as pool:
@@ -56,8 +57,16 @@ def _row(
 ) -> FleetRow:
     state = fold_target(journal.read(target_stream(service, target)))
     observed, note = state.observed, state.reason if state.quarantined else ""
-    if live is not None:
-        observed, note = _ask(live, target, account, service, note)
+    readable = True
+    if live is not None and account is None:
+        observed, note = "", "has no account yet"
+    elif live is not None and account is not None:
+        try:
+            observed = _ask(live, Place(account, target.region), service)
+        except CredentialsRefused:
+            raise
+        except ReleaseError as fault:
+            observed, note, readable = "", f"could not be read: {fault.problem}", False
     return FleetRow(
         client=target.owner,
         account=account or "",
@@ -66,17 +75,11 @@ def _row(
         intended=intended(state),
         observed=observed,
         note=note,
+        readable=readable,
     )
 
 
-def _ask(
-    live: Stacks, target: TargetId, account: AccountId | None, service: str, note: str
-) -> tuple[str, str]:
-    if account is None:
-        return "", "has no account yet"
-    try:
-        snapshot = live.describe(Place(account, target.region), stack_name(service))
-    except ReleaseError as fault:
-        return "", f"could not be read: {fault.problem}"
+def _ask(live: Stacks, place: Place, service: str) -> str:
+    snapshot = live.describe(place, stack_name(service))
     mark = snapshot.mark if snapshot is not None else None
-    return (mark.release if mark is not None else ""), note
+    return mark.release if mark is not None else ""

@@ -15,6 +15,7 @@ from pipeline.model.canonical import Json
 
 if TYPE_CHECKING:
     from pipeline.model.event import Envelope
+    from pipeline.model.plan import Plan
 
 __all__ = ["Settings", "ask", "heard", "result", "result_json", "streamed", "tell"]
 
@@ -60,18 +61,18 @@ _QUIET = {
 }
 
 
-def heard(entry: Envelope) -> None:
-    """One line for each change that a person would want to see."""
+def heard(entry: Envelope, plan: Plan) -> None:
+    """One line for each change that a person would want to see, its waves by the names in the plan."""
     from pipeline.views.history import sentence
 
     if type(entry.event).__name__ in _QUIET or os.environ.get("RELEASE_NO_PROGRESS"):
         return
     kind, _, name = entry.stream.partition("/")
     subject = name.partition("/")[2] if kind == "target" else name
-    tell(f"{entry.at:%H:%M:%S}  {subject:<24} {sentence(entry.event)}")
+    tell(f"{entry.at:%H:%M:%S}  {subject:<24} {sentence(entry.event, plan)}")
 
 
-def streamed(entry: Envelope) -> None:
+def streamed(entry: Envelope, _plan: Plan) -> None:
     """The journal's entry as one line of JSON, as it happens."""
     from pipeline.model.codec import to_json
     from pipeline.model.event import event_to_json

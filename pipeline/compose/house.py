@@ -96,7 +96,7 @@ class Held:
 class House:
     """Everything one command needs, built on first use. start: a folder inside the project."""
 
-    def __init__(self, start: Path, heard: Callable[[Envelope], None] = lambda _: None) -> None:
+    def __init__(self, start: Path, heard: Callable[[Envelope, Plan], None] = lambda *_: None) -> None:
         self._start = start
         self._heard = heard
         self.clock = SystemClock()
@@ -346,7 +346,7 @@ class House:
             fence=held.admission.fence,
             actor=held.admission.actor,
             verify=lambda: self._verify(plan),
-            heard=self._heard,
+            heard=lambda entry: self._heard(entry, plan),
         )
         return run_loop(
             self.world(),

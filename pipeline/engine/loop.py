@@ -38,8 +38,10 @@ _READ_GRACE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Until:
-    """When to come back although the release is not done. blocked: at a bake. wave: once the wave that a person calls by
-    this number has passed."""
+    """When to come back although the release is not done. blocked: at a bake.
+
+    wave: once the wave that a person calls by this number has passed.
+    """
 
     blocked: bool = True
     wave: int | None = None

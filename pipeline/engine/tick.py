@@ -15,6 +15,7 @@ from pipeline.decide.target_steps import Conclude, Do, Done, next_step
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.perform import Again, Job, Said, perform, watch
 from pipeline.engine.world import Runner, World
+from pipeline.errors import CredentialsRefused, ReleaseError
 from pipeline.model import event as e
 from pipeline.model.ids import TargetId
 from pipeline.model.plan import Plan, PlannedTarget
@@ -61,10 +62,18 @@ def tick(world: World, runner: Runner, ledger: Ledger, plan: Plan, target: Plann
 
 
 def judge(world: World, ledger: Ledger, plan: Plan, target: PlannedTarget) -> tuple[e.Verdict, str]:
-    """One look at a HEALTHY target, during its bake or at the end of it. Writes nothing."""
+    """One look at a HEALTHY target, during its bake or at the end of it. Writes nothing.
+
+    Whatever keeps it from being read is NO_DATA; only this runner's own credentials stop the run.
+    """
     state = ledger.target(target.id)
     assert state.desired is not None, "a HEALTHY target has been claimed"
-    return watch(world, _job(plan, target, state), state.desired)
+    try:
+        return watch(world, _job(plan, target, state), state.desired)
+    except CredentialsRefused:
+        raise
+    except ReleaseError as fault:
+        return e.Verdict.NO_DATA, fault.problem
 
 
 def poll_delay(age: timedelta, target: TargetId) -> timedelta:

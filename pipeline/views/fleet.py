@@ -18,7 +18,7 @@ class FleetRow:
     """One stack. client: the target's owner, `@intake` for the service's own account; account: empty if unknown.
 
     intended, observed: releases such as `intake@1.3.0`, empty where there is none. note: pinned, suspended,
-    quarantined, could not be read…
+    quarantined, could not be read… readable: False where the account did not answer, so that nothing is known.
     """
 
     client: str
@@ -28,10 +28,12 @@ class FleetRow:
     intended: str
     observed: str
     note: str = ""
+    readable: bool = True
 
     @property
     def differs(self) -> bool:
-        return self.intended != self.observed
+        """What cannot be read is never as intended."""
+        return not self.readable or self.intended != self.observed
 
 
 def fleet_json(rows: Sequence[FleetRow]) -> Json:
@@ -86,6 +88,8 @@ def _long(rows: Sequence[FleetRow]) -> list[str]:
 
 def _cell(row: FleetRow) -> str:
     observed, intended = _version(row.observed, row.service), _version(row.intended, row.service)
+    if not row.readable:
+        return f"unknown, wants {intended}"
     return f"{observed}, wants {intended}" if row.differs else observed
 
 

@@ -81,7 +81,7 @@ def _symbol(group: EffectGroup) -> str:
 def _waves(plan: Plan) -> list[str]:
     rows = [
         (
-            str(number),
+            str(wave.number),
             wave.name,
             count(len(wave.targets), "target"),
             span(wave.bake),
@@ -90,7 +90,7 @@ def _waves(plan: Plan) -> list[str]:
             wave.on_fail.value,
             cut(listed([str(target) for target in wave.targets], 4), 44),
         )
-        for number, wave in enumerate(plan.waves)
+        for wave in plan.waves
     ]
     head = ("", "wave", "", "bake", "at once", "tolerance", "on failure", "")
     return [cut(line, WIDTH) for line in table(head, rows)] if rows else []
@@ -111,7 +111,7 @@ def plan_json(plan: Plan) -> Json:
         "created_at": to_json(plan.created_at),
         "expires_at": to_json(plan.expires_at),
         "has_changes": has_changes(plan),
-        "waves": [_wave_json(number, wave) for number, wave in enumerate(plan.waves)],
+        "waves": [_wave_json(wave) for wave in plan.waves],
         "targets": [
             {
                 "client": target.id.owner,
@@ -131,9 +131,9 @@ def plan_json(plan: Plan) -> Json:
     }
 
 
-def _wave_json(number: int, wave: Wave) -> Json:
+def _wave_json(wave: Wave) -> Json:
     return {
-        "number": number,
+        "number": wave.number,
         "name": wave.name,
         "kind": wave.kind.value,
         "targets": [str(target) for target in wave.targets],

@@ -204,7 +204,7 @@ def _wave(number: int, wave: WaveState, plan: Plan | None, rows: tuple[TargetRow
     states = [row.state for row in rows if row.wave == name]
     in_flight = sum(state in IN_FLIGHT for state in states)
     return WaveRow(
-        number=number,
+        number=plan.waves[number].number if plan and number < len(plan.waves) else number,
         name=name,
         state=wave.status.value,
         bake_until=wave.bake_until if wave.status is WaveStatus.BAKING else None,

@@ -275,6 +275,8 @@ class Service:
             "health": {"deadline": "2s"},
             "waves": {"canary": {"bake": "0s"}, "bake": "0s", "pace": "full", **self.waves},
         }
+        if (self.folder / "tests").is_dir():
+            release["test"] = {"tests": "tests"}
         if own_stack:
             release["stack"]["service"] = {"template": "service.yaml"}
         (self.folder / "code").mkdir(parents=True, exist_ok=True)
@@ -282,6 +284,11 @@ class Service:
         (self.folder / "client.yaml").write_text(template(software), encoding="utf-8")
         (self.folder / "service.yaml").write_text(template(software), encoding="utf-8")
         (self.folder / "code" / "app.py").write_text(code(software), encoding="utf-8")
+
+    def add_tests(self, text: str) -> None:
+        """Integration tests, in release.toml's words: [test] tests = "tests"."""
+        (self.folder / "tests").mkdir(exist_ok=True)
+        (self.folder / "tests" / "test_deployed.py").write_text(text, encoding="utf-8")
 
     def built(self, version: str, *, own_stack: bool = False, **software: Any) -> str:
         """Written, committed, tagged and built; the release's name."""

@@ -31,6 +31,7 @@ def company(front: Front, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made.git("init", "--quiet", "--initial-branch=main")
     made.service("lamp").write(Software(version="0.1.0"), own_stack=True)
     made.release("bootstrap", "all")
+    made.commit()
     yield made
     assert made.leaks() == []
 

@@ -133,6 +133,8 @@ def _alarm(sick_at: Sequence[str]) -> dict[str, Any]:
 
 
 def _at(clients: Sequence[str]) -> dict[str, Any]:
-    """Fn::Or takes two to ten conditions."""
+    """`*` is everywhere. Fn::Or takes two to ten conditions."""
+    if "*" in clients:
+        return {"Fn::Equals": ["*", "*"]}
     tests = [{"Fn::Equals": [{"Ref": "Client"}, client]} for client in (*clients, "nobody", "noone")]
     return {"Fn::Or": tests}

@@ -21,11 +21,12 @@ def test_a_plan_groups_identical_effects_and_leaves_no_change_set_behind(
     lamp.everywhere("1.0.0")
     release = lamp.proven("1.1.0", sick_at=["cat"])
     shown = company.release("plan", release)
-    assert "all 5 targets: the same 4 changes" in shown.out
+    assert "4 of 5 targets: the same 3 changes; 1 of 5 targets: 4 changes" in shown.out
+    assert "4 changes at cat/eu-west-1\n  ~ Modify Alarm (AWS::CloudWatch::Alarm)" in shown.out
     assert "Modify Greeting (AWS::SSM::Parameter)" in shown.out
     planned = company.release("plan", release, "--json", "--detailed-exitcode", code=10).json
-    assert [wave["name"] for wave in planned["waves"]] == ["canary", "wave-2"]
-    assert [group["effect"] for group in planned["groups"]] == ["update"]
+    assert [(wave["number"], wave["name"]) for wave in planned["waves"]] == [(1, "canary"), (2, "wave-2")]
+    assert [len(group["targets"]) for group in planned["groups"]] == [4, 1]
     assert lamp.touched() == dict.fromkeys(lamp.targets(), 1)
     for target in lamp.targets():
         client, _, region = target.rpartition("/")

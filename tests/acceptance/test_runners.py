@@ -73,7 +73,7 @@ def test_a_halt_from_another_process_lets_only_what_is_in_flight_finish(
 ) -> None:
     lamp = service(max_in_flight=2)
     lamp.everywhere("1.0.0")
-    release = lamp.proven("1.1.0", pause=1.5)
+    release = lamp.proven("1.1.0", pause=1.0)
     runner = company.start("promote", release)
     runner.until(" AWS executes ", times=3)
     company.release("halt", release, "--reason", "the phones ring")
