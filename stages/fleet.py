@@ -32,6 +32,8 @@ def intended(state: TargetState) -> str:
     """The release a target is meant to be on: where it was put back, that one."""
     if state.phase is Phase.ROLLED_BACK:
         return state.observed
+    if state.quarantined:
+        return state.previous_good.release if state.previous_good is not None else ""
     if state.desired is not None and state.phase not in (Phase.PENDING, Phase.SKIPPED):
         return state.desired.release
     return state.goods[-1].release if state.goods else ""

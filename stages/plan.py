@@ -126,6 +126,7 @@ def _wishes(request: PlanRequest, ports: PlanPorts) -> tuple[list[_Wish], list[S
     faults: list[ParameterFault] = []
     own = request.manifest.stack("service")
     if own is not None:
+        _refuse_quarantined(service, ports.journal)
         wishes += _service_wishes(request, service, own, faults)
     shared = request.manifest.stack("client")
     today = ports.clock.now().date()
@@ -157,12 +158,21 @@ def _service_wishes(
     values, found = parameters_for(stack.parameters, request.fleet, service, None)
     faults += found
     desired = _deployable(request, stack, values)
-    return [
-        _Wish(
-            target=TargetId(f"@{service.name}", region), account=service.account, desired=desired, stack=stack
-        )
-        for region in service.regions
-    ]
+    targets = [TargetId(f"@{service.name}", region) for region in service.regions]
+    return [_Wish(target=t, account=service.account, desired=desired, stack=stack) for t in targets]
+
+
+def _refuse_quarantined(service: FleetService, journal: Journal) -> None:
+    """A client in quarantine is left out; without the service's own stack no client can be served at all."""
+    for region in service.regions:
+        target = TargetId(f"@{service.name}", region)
+        state = _state(journal, service.name, target)
+        if state.quarantined:
+            raise BlockedByPolicy(
+                f"the service's own target {target} is in quarantine: {state.reason}",
+                state="nothing was planned",
+                remedy=f"look at its stack, then `release clear {service.name} {target} --reason …`",
+            )
 
 
 def _client_wishes(

@@ -47,7 +47,8 @@ def read_run(journal: Journal, release: ReleaseName) -> RunState:
     if not entries:
         raise NotFound(
             f"there is no release {release}",
-            remedy=f"build it with `release build --service {release.service} --version {release.version}`",
+            remedy=f"build it with `release build {release.service}`, from a commit tagged"
+            f" {release.service}/{release.version}",
         )
     return fold_run(entries)
 

@@ -14,10 +14,11 @@ from pipeline.model import event as e
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.plan import Plan
 from pipeline.model.run_state import ENDED, Run, RunState
+from pipeline.model.target_state import fold_target
 from pipeline.ports import Halt, Journal, Latch
 from stages.promote import Admission, read_run, read_targets
 
-__all__ = ["RollbackScope", "halt", "order_rollback", "resume"]
+__all__ = ["RollbackScope", "clear", "halt", "order_rollback", "resume"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,10 @@ def halt(release: ReleaseName, reason: str, actor: str, journal: Journal, latch:
 
 
 def resume(plan: Plan, reason: str, journal: Journal, latch: Latch, who: Admission) -> RunState:
-    """Open the latch, by a named person with a reason. Failures so far are accepted and stay where they are."""
+    """Open the latch, by a named person with a reason. Failures so far are accepted and stay where they are.
+
+    The latch of a run that has ended may be opened as well: a new plan could not begin otherwise.
+    """
     run = read_run(journal, plan.release)
     halted = run.run is Run.HALTED
     if not halted and latch.read(str(plan.release)) is None:
@@ -56,6 +60,21 @@ def resume(plan: Plan, reason: str, journal: Journal, latch: Latch, who: Admissi
         _append(journal, plan.release, e.RunResumed(reason=reason, forgiven=failed), who)
     latch.open(str(plan.release))
     return read_run(journal, plan.release)
+
+
+def clear(service: str, target: TargetId, reason: str, journal: Journal, who: Admission) -> None:
+    """Let later releases plan with a quarantined target again, after a person has looked at its stack."""
+    stream = e.target_stream(service, target)
+    state = fold_target(journal.read(stream))
+    if not state.quarantined:
+        raise UsageError(
+            f"{target} is not quarantined for {service}: it is {state.phase}",
+            state="nothing was changed",
+            remedy="see `release fleet`",
+        )
+    expected = journal.head(stream).seq
+    cleared = e.TargetCleared(reason=reason)
+    journal.append(stream, (cleared,), expected=expected, fence=who.fence, actor=who.actor)
 
 
 def order_rollback(

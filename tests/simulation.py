@@ -39,7 +39,7 @@ from pipeline.model.run_state import RunState, fold_run
 from pipeline.ports import Place
 from stages.plan import PlanPorts, PlanRequest, make_plan
 from stages.promote import Admission, admit, read_targets
-from stages.rollback import RollbackScope, order_rollback, resume
+from stages.rollback import RollbackScope, clear, order_rollback, resume
 
 __all__ = ["POLICY", "Company", "a_fleet", "digest_of"]
 
@@ -190,6 +190,11 @@ class Company:
         state = resume(plan, reason, self.journal, self.latch, who)
         self.leases.give_back(lease)
         return state
+
+    def clear(self, target: TargetId) -> None:
+        lease = self.leases.take(f"service/{SERVICE}", "person", LEASE_TTL)
+        clear(SERVICE, target, "looked at it", self.journal, Admission(fence=lease.fence, actor="person"))
+        self.leases.give_back(lease)
 
     def _hold(self, plan: Plan, until: Until, order: tuple[RollbackScope, str] | None) -> Ending:
         self.holders += 1

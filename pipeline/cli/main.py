@@ -35,6 +35,8 @@ VERBS = {
     "resume": "Let a halted release go on. What has failed so far is accepted and stays as it is.",
     "rollback": "Put targets back, newest first, each on the release it had before. A running promotion is halted"
     " first.",
+    "clear": "Take a target out of quarantine, once a person has looked at its stack.",
+    "account": "The accounts that Tidegate made or was given.",
     "audit": "Prove that nothing in the journal was changed.",
     "demo": "Tell the whole story on the local AWS: no AWS account, no Docker, about a minute.",
 }

@@ -10,6 +10,7 @@ from pipeline.cli.console import Settings, heard, result
 from pipeline.cli.names import a_release
 from pipeline.compose import House
 from pipeline.errors import UsageError
+from pipeline.model.run_state import ENDED
 from stages.rollback import resume
 
 
@@ -32,5 +33,8 @@ def command(
             f"{name} was never promoted", state="nothing was changed", remedy=f"run `release promote {name}`"
         )
     with house.holding(name.service) as held:
-        resume(plan, reason, house.store.journal, house.store.latch, held.admission)
-    result(f"{name} may go on\n\nnext: release promote {name}")
+        run = resume(plan, reason, house.store.journal, house.store.latch, held.admission)
+    if run.run in ENDED:
+        result(f"the halt is lifted; {name} is {run.run}\n\nnext: release plan {name} -o plan.json")
+    else:
+        result(f"{name} may go on\n\nnext: release promote {name}")

@@ -33,6 +33,7 @@ def command(
     only: Annotated[bool, typer.Option("--only", help="With --wave: just that wave.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Recall it everywhere.")] = False,
     target: Annotated[str, typer.Option(help="One target, CLIENT/REGION.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
 ) -> None:
     """Put targets back, newest first, each on the release it had before. A running promotion is halted first."""
@@ -46,7 +47,8 @@ def command(
             f"{name} was never promoted", state="nothing was changed", remedy=f"see `release history {name}`"
         )
     words = ("rollback", str(name), *_options(scope), "--reason", reason)
-    ask(f"Roll back {_told(scope)} of {name}?", settings, words)
+    if not yes:
+        ask(f"Roll back {_told(scope)} of {name}?", settings, words)
     _stop_what_runs(house, name, reason)
     with stopping() as signals, _hold(house, name) as held:
         order_rollback(plan, scope, reason, house.store.journal, held.admission)

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 MAX_ROUNDS = 8
-"""How often a target may go back to looking before it is given up as UNKNOWN: liveness."""
+"""How often a target may go back to looking before it is given up: every run ends."""
 BUSY_LIMIT = timedelta(hours=1)
 """How long a stack that somebody else is changing is waited for."""
 

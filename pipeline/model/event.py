@@ -48,6 +48,8 @@ from pipeline.model.target_event import (
     RollbackFailed,
     StackSettled,
     TargetClaimed,
+    TargetCleared,
+    TargetEnd,
     TargetEvent,
     TargetFailed,
     TargetGood,
@@ -58,6 +60,7 @@ from pipeline.model.target_event import (
     TargetReleased,
     TargetRolledBack,
     TargetSkipped,
+    TargetStep,
     TargetTakenOver,
     TargetUnknown,
     TargetVerified,
@@ -91,6 +94,8 @@ __all__ = [
     "RunResumed",
     "StackSettled",
     "TargetClaimed",
+    "TargetCleared",
+    "TargetEnd",
     "TargetEvent",
     "TargetFailed",
     "TargetGood",
@@ -101,6 +106,7 @@ __all__ = [
     "TargetReleased",
     "TargetRolledBack",
     "TargetSkipped",
+    "TargetStep",
     "TargetTakenOver",
     "TargetUnknown",
     "TargetVerified",
@@ -150,8 +156,11 @@ def event_to_json(event: Event) -> Json:
 
 def event_from_json(text: bytes) -> Event:
     """ValueError for anything but the JSON of an event."""
-    raw = json.loads(text)
-    kind = _KINDS.get(raw.pop("type", "")) if isinstance(raw, dict) else None
+    try:
+        raw = json.loads(text)
+    except RecursionError as fault:
+        raise ValueError("not the JSON of a journal event") from fault
+    kind = _KINDS.get(str(raw.pop("type", ""))) if isinstance(raw, dict) else None
     if kind is None:
         raise ValueError("not the JSON of a journal event")
     return decode(kind, raw)

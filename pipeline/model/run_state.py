@@ -188,7 +188,7 @@ def _rollback(state: RunState, event: e.RollbackOrdered) -> RunState:
         return state
     for number, wave in enumerate(state.waves):
         if number in event.waves:
-            state = _wave(state, number, status=WaveStatus.ROLLING_BACK)
+            state = _wave(state, number, status=WaveStatus.ROLLING_BACK, at_risk=False)
         elif wave.status is WaveStatus.PASSED:
             state = _wave(state, number, at_risk=True)
     return state

@@ -24,6 +24,8 @@ __all__ = [
     "RollbackFailed",
     "StackSettled",
     "TargetClaimed",
+    "TargetCleared",
+    "TargetEnd",
     "TargetEvent",
     "TargetFailed",
     "TargetGood",
@@ -34,6 +36,7 @@ __all__ = [
     "TargetReleased",
     "TargetRolledBack",
     "TargetSkipped",
+    "TargetStep",
     "TargetTakenOver",
     "TargetUnknown",
     "TargetVerified",
@@ -219,10 +222,15 @@ class TargetQuarantined:
     command: str
 
 
-TargetEvent: TypeAlias = (
-    TargetClaimed
-    | TargetTakenOver
-    | TargetObserved
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetCleared:
+    """A person has looked at a quarantined target: later releases may plan with it again."""
+
+    reason: str
+
+
+TargetStep: TypeAlias = (
+    TargetObserved
     | ChangeSetIntended
     | ChangeSetMade
     | ChangeSetInspected
@@ -233,15 +241,23 @@ TargetEvent: TypeAlias = (
     | ExecutionAbandoned
     | StackSettled
     | TargetVerified
-    | TargetHealthy
+)
+"""What moves an action on the stack along."""
+
+TargetEnd: TypeAlias = (
+    TargetHealthy
     | TargetJudged
     | TargetGood
     | TargetFailed
     | TargetUnknown
     | TargetSkipped
     | TargetReleased
-    | RollbackClaimed
     | TargetRolledBack
     | RollbackFailed
     | TargetQuarantined
+)
+"""What is said once nothing is in flight any more."""
+
+TargetEvent: TypeAlias = (
+    TargetClaimed | TargetTakenOver | RollbackClaimed | TargetCleared | TargetStep | TargetEnd
 )

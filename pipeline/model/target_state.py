@@ -115,40 +115,21 @@ def fold_target(entries: Iterable[e.Envelope]) -> TargetState:
 
 
 def evolve_target(state: TargetState, entry: e.Envelope) -> TargetState:
-    match entry.event:
-        case e.TargetClaimed() as claimed:
-            return _claimed(state, claimed, entry.at)
-        case e.RollbackClaimed() as claimed:
-            return _rollback_claimed(state, claimed, entry.at)
+    event = entry.event
+    if isinstance(event, e.TargetStep):
+        return _stepped(state, event, entry.at)
+    if isinstance(event, e.TargetEnd):
+        return _ended(state, event, entry.at)
+    match event:
+        case e.TargetClaimed():
+            return _claimed(state, event, entry.at)
+        case e.RollbackClaimed():
+            return _rollback_claimed(state, event, entry.at)
         case e.TargetTakenOver():
             return _on_action(state, entry.at, inherited=True, keep_since=True)
-        case (
-            e.TargetObserved()
-            | e.ChangeSetIntended()
-            | e.ChangeSetMade()
-            | e.ChangeSetInspected()
-            | e.ChangeSetEmpty()
-            | e.ChangeSetAbandoned()
-            | e.ExecutionIntended()
-            | e.ExecutionStarted()
-            | e.ExecutionAbandoned()
-            | e.StackSettled()
-            | e.TargetVerified()
-        ) as step:
-            return _stepped(state, step, entry.at)
-        case (
-            e.TargetHealthy()
-            | e.TargetJudged()
-            | e.TargetGood()
-            | e.TargetFailed()
-            | e.TargetUnknown()
-            | e.TargetSkipped()
-            | e.TargetReleased()
-            | e.TargetRolledBack()
-            | e.RollbackFailed()
-            | e.TargetQuarantined()
-        ) as end:
-            return _ended(state, end, entry.at)
+        case e.TargetCleared():
+            cleared = TargetState(observed=state.observed, goods=state.goods)
+            return cleared if state.quarantined else state
         case _:
             return state
 
@@ -181,17 +162,7 @@ def _on_action(state: TargetState, at: datetime, *, keep_since: bool = False, **
 
 def _stepped(
     state: TargetState,
-    step: e.TargetObserved
-    | e.ChangeSetIntended
-    | e.ChangeSetMade
-    | e.ChangeSetInspected
-    | e.ChangeSetEmpty
-    | e.ChangeSetAbandoned
-    | e.ExecutionIntended
-    | e.ExecutionStarted
-    | e.ExecutionAbandoned
-    | e.StackSettled
-    | e.TargetVerified,
+    step: e.TargetStep,
     at: datetime,
 ) -> TargetState:
     if state.action is None:
@@ -248,16 +219,7 @@ def _verifying(state: TargetState) -> TargetState:
 
 def _ended(
     state: TargetState,
-    end: e.TargetHealthy
-    | e.TargetJudged
-    | e.TargetGood
-    | e.TargetFailed
-    | e.TargetUnknown
-    | e.TargetSkipped
-    | e.TargetReleased
-    | e.TargetRolledBack
-    | e.RollbackFailed
-    | e.TargetQuarantined,
+    end: e.TargetEnd,
     at: datetime,
 ) -> TargetState:
     state = _on_action(state, at, step=Step.DONE)

@@ -109,7 +109,8 @@ class Latch(Protocol):
 class RegistryRow:
     """One account the registry knows. kind: client, service, tools or test; it never changes.
 
-    email: burnt before CreateAccount. state, of test accounts: Creating, Ready, Leased, Cleaning, Quarantine.
+    email: burnt before CreateAccount. state, of test accounts: Creating, Ready, Leased, Cleaning,
+    Quarantine, Burnt (the address was taken, or the account was refused).
     external_id: random, one per account; what opens its roles.
     """
 

@@ -212,13 +212,14 @@ def _end(
     | e.TargetSkipped
     | e.TargetRolledBack
     | e.RollbackFailed
-    | e.TargetQuarantined,
+    | e.TargetQuarantined
+    | e.TargetCleared,
 ) -> str:
     match event:
         case e.TargetHealthy():
             return "healthy" if event.changed else "healthy, and ran this release already"
         case e.TargetJudged():
-            return f"judged {event.verdict.value}: {event.reason}"
+            return f"judged {event.verdict.value}" + (f": {event.reason}" if event.reason else "")
         case e.TargetGood():
             return "baked: good, and a place to roll back to"
         case e.TargetFailed():
@@ -235,5 +236,7 @@ def _end(
             return f"the rollback failed: {event.reason}"
         case e.TargetQuarantined():
             return f"quarantined: {event.reason}; a person types: {event.command}"
+        case e.TargetCleared():
+            return f"cleared by a person: {event.reason}"
         case _:
             assert_never(event)

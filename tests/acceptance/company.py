@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tomlkit
@@ -41,6 +42,7 @@ CLIENTS = {
     "dog": ("us-east-1",),
 }
 """ada is in the ring "early" and so always the canary."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _FINAL = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 _SESSION_TOKEN = re.compile(r"FwoGZX[0-9a-f]{32}")
 _PATIENCE = 40.0
@@ -142,13 +144,13 @@ class Company:
 
     # --- the command line ----------------------------------------------------------------------
 
-    def release(self, *arguments: str, code: int | None = 0, **more: str) -> Answer:
+    def release(self, *arguments: str, code: int | None = 0, shell: Mapping[str, str] = NOTHING) -> Answer:
         """`release ARGUMENTS`, in this process; fails the test where it exits with another code.
 
-        more: environment variables; an empty one is unset.
+        shell: further environment variables; an empty one is unset.
         """
         out, err = io.StringIO(), io.StringIO()
-        with self._shell(more), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with self._shell(shell), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             number = main(["-C", str(self.root), *arguments])
         found = Answer(code=number, out=out.getvalue(), err=err.getvalue())
         self.heard(found)
@@ -269,7 +271,7 @@ class Service:
 
     def write(self, software: Software, *, own_stack: bool = False) -> None:
         """The sources of one version; not committed."""
-        release = {
+        release: dict[str, Any] = {
             "service": {"name": self.name},
             "stack": {"client": {"template": "client.yaml"}},
             "health": {"deadline": "2s"},
@@ -332,7 +334,8 @@ class Service:
         return [
             Deployment(token=found.get("ClientRequestToken", ""), status=found["ResourceStatus"])
             for found in reversed(events)
-            if found["LogicalResourceId"] == stack and found["ResourceStatus"].endswith(("_COMPLETE", "_FAILED"))
+            if found["LogicalResourceId"] == stack
+            and found["ResourceStatus"].endswith(("_COMPLETE", "_FAILED"))
         ]
 
     def events(self, target: str) -> list[dict[str, Any]]:
@@ -343,7 +346,8 @@ class Service:
         try:
             return [found for page in pages for found in page["StackEvents"]]
         except ClientError as fault:
-            assert "does not exist" in str(fault)
+            if "does not exist" not in str(fault):
+                raise
             return []
 
     def finished(self, target: str) -> int:

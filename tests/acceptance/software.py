@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["Software", "code", "template"]
 
-_HANDLER = '''\
+_HANDLER = """\
 import json
 import time
 import urllib.request
@@ -35,7 +35,7 @@ def answer(event, _context):
     }
     request = urllib.request.Request(event["ResponseURL"], data=json.dumps(body).encode(), method="PUT")
     urllib.request.urlopen(request, timeout=10).close()
-'''
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,16 +74,18 @@ def test_the_deploying_role_can_neither_delete_a_stack_nor_touch_one_that_is_no_
     assert error_of(s3.list_buckets) == "AccessDenied"
 
 
-def test_without_credentials_everything_that_needs_them_exits_4(company: Company, service: NewService) -> None:
+def test_without_credentials_everything_that_needs_them_exits_4(
+    company: Company, service: NewService
+) -> None:
     release = service().proven("1.0.0")
     none = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
     wrong = {"AWS_ACCESS_KEY_ID": "AKIAWRONGWRONGWRONG1", "AWS_SECRET_ACCESS_KEY": "wrong"}
     for shell in (none, wrong):
         for command in (("plan", release), ("promote", release), ("fleet", "--live")):
-            refused = company.release(*command, code=4, **shell)
+            refused = company.release(*command, code=4, shell=shell)
             assert "nothing" in refused.err
-        assert company.release("status", release, **shell).out
-        assert company.release("history", release, **shell).out
+        assert company.release("status", release, shell=shell).out
+        assert company.release("history", release, shell=shell).out
 
 
 def test_a_promotion_without_evidence_is_refused(company: Company, service: NewService) -> None:

@@ -27,27 +27,47 @@ def test_status_fleet_and_history_have_the_keys_that_others_rely_on(
     release = lamp.everywhere("1.1.0")
 
     status = lamp.status("1.1.0")
-    assert (status["format_version"], status["run"]["state"], status["run"]["release"]) == (1, "SUCCEEDED", release)
+    assert (status["format_version"], status["run"]["state"], status["run"]["release"]) == (
+        1,
+        "SUCCEEDED",
+        release,
+    )
     assert [(w["name"], w["state"]) for w in status["waves"]] == [("canary", "PASSED"), ("wave-2", "PASSED")]
     keys = ("client", "account", "region", "wave", "state", "desired", "observed", "previous_good", "reason")
     told = {tuple(target[key] for key in keys) for target in status["targets"]}
     assert told == {
-        (c, company.accounts[c], r, "canary" if c == "ada" else "wave-2", "HEALTHY", release, release, old, None)
+        (
+            c,
+            company.accounts[c],
+            r,
+            "canary" if c == "ada" else "wave-2",
+            "HEALTHY",
+            release,
+            release,
+            old,
+            None,
+        )
         for c, _, r in (target.rpartition("/") for target in lamp.targets())
     }
 
     for live in ((), ("--live",)):
         fleet = company.release("fleet", *live, "--json").json
-        rows = [row for row in fleet["targets"] if row["service"] == lamp.name and row["client"] in company.accounts]
-        keys = ("client", "account", "region", "service", "intended", "observed")
-        assert {tuple(row[key] for key in keys) for row in rows} == {
+        rows = [
+            row
+            for row in fleet["targets"]
+            if row["service"] == lamp.name and row["client"] in company.accounts
+        ]
+        columns = ("client", "account", "region", "service", "intended", "observed")
+        assert {tuple(row[key] for key in columns) for row in rows} == {
             (c, company.accounts[c], r, lamp.name, release, release)
             for c, _, r in (target.rpartition("/") for target in lamp.targets())
         }
 
     events = company.release("history", release, "--json").json["events"]
     assert all(event.keys() >= {"seq", "at", "actor", "type"} for event in events)
-    assert {"ReleaseBuilt", "ReleaseTested", "PlanFixed", "TargetHealthy", "RunEnded"} <= {e["type"] for e in events}
+    assert {"ReleaseBuilt", "ReleaseTested", "PlanFixed", "TargetHealthy", "RunEnded"} <= {
+        e["type"] for e in events
+    }
     assert "arn:aws:iam::" in {e["type"]: e["actor"] for e in events}["PlanFixed"]
 
 
@@ -84,7 +104,9 @@ def test_the_journal_proves_that_nothing_was_changed_and_a_changed_one_exits_7(
     with sqlite3.connect(company.root / ".tidegate" / "state.db") as state, sqlite3.connect(copy) as other:
         state.backup(other)
     with sqlite3.connect(copy) as state:
-        (table,) = {row[1] for row in state.execute("SELECT type, name FROM sqlite_master") if row[1] in _JOURNALS}
+        (table,) = {
+            row[1] for row in state.execute("SELECT type, name FROM sqlite_master") if row[1] in _JOURNALS
+        }
         columns = [row[1] for row in state.execute(f"PRAGMA table_info({table})")]
         column = next(name for name in columns if name in ("body", "event", "content", "entry", "payload"))
         changed = state.execute(
@@ -92,9 +114,9 @@ def test_the_journal_proves_that_nothing_was_changed_and_a_changed_one_exits_7(
             f" actor = 'nobody' WHERE stream = 'release/{release}'"
         )
         assert changed.rowcount > 0
-    damaged = company.release("audit", "verify", code=7, TIDEGATE_STATE=str(copy))
+    damaged = company.release("audit", "verify", code=7, shell={"TIDEGATE_STATE": str(copy)})
     assert f"release/{release}" in damaged.err
-    company.release("promote", release, code=7, TIDEGATE_STATE=str(copy))
+    company.release("promote", release, code=7, shell={"TIDEGATE_STATE": str(copy)})
     shutil.rmtree(tmp_path)
 
 

@@ -56,7 +56,9 @@ def test_every_region_of_the_fleet_has_every_artifact_under_its_own_digest(
         s3 = company.inside("tools", "s3", region)
         for artifact in listed:
             key = f"sha256/{artifact['digest'].removeprefix('sha256:')}"
-            assert s3.head_object(Bucket=_bucket(company, region), Key=key)["ContentLength"] == artifact["size"]
+            assert (
+                s3.head_object(Bucket=_bucket(company, region), Key=key)["ContentLength"] == artifact["size"]
+            )
 
 
 def test_a_version_that_exists_with_another_content_is_refused(company: Company, service: NewService) -> None:
@@ -80,7 +82,12 @@ def test_a_damaged_artifact_stops_plan_and_promote_before_anything_is_touched(
     file = company.root / f"{lamp.name}.json"
     company.release("plan", release, "-o", str(file))
     with _replaced(company, "eu-west-1", key, b"another function"):
-        for command in (("plan", release), ("promote", release), ("promote", str(file)), ("build", lamp.name)):
+        for command in (
+            ("plan", release),
+            ("promote", release),
+            ("promote", str(file)),
+            ("build", lamp.name),
+        ):
             refused = company.release(*command, code=7)
             assert zipped["digest"] in refused.err
             assert "nothing was touched" in refused.err

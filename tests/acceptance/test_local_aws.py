@@ -63,8 +63,8 @@ def test_a_shell_gets_an_aws_of_its_own_that_keeps_what_was_made(shell: Shell) -
     assert shell("release local up").count(status["endpoint"]) == 1, "the same one is found"
 
     env = 'eval "$(release local env)"'
-    put = "import boto3; boto3.client(\"ssm\").put_parameter(Name=\"kept\", Value=\"yes\", Type=\"String\")"
-    get = "import boto3; print(boto3.client(\"ssm\").get_parameter(Name=\"kept\")[\"Parameter\"][\"Value\"])"
+    put = 'import boto3; boto3.client("ssm").put_parameter(Name="kept", Value="yes", Type="String")'
+    get = 'import boto3; print(boto3.client("ssm").get_parameter(Name="kept")["Parameter"]["Value"])'
     shell(f"{env} && {_python(put)}")
     shell("release local down")
     assert "not running" in shell("release local status")
@@ -74,7 +74,7 @@ def test_a_shell_gets_an_aws_of_its_own_that_keeps_what_was_made(shell: Shell) -
 
 def test_credentials_that_nobody_gave_are_refused(shell: Shell) -> None:
     shell("release local up")
-    whoami = "import boto3; print(boto3.client(\"sts\").get_caller_identity()[\"Arn\"])"
+    whoami = 'import boto3; print(boto3.client("sts").get_caller_identity()["Arn"])'
     env = 'eval "$(release local env)"'
     assert ":user/admin" in shell(f"{env} && {_python(whoami)}")
     shell(f"{env} && AWS_SECRET_ACCESS_KEY=wrong {_python(whoami)}", code=1)

@@ -31,7 +31,10 @@ def test_a_plan_groups_identical_effects_and_leaves_no_change_set_behind(
     for target in lamp.targets():
         client, _, region = target.rpartition("/")
         cloudformation = company.inside(client, "cloudformation", region)
-        assert cloudformation.list_change_sets(StackName=f"svc-{lamp.name}")["Summaries"] == []
+        left = cloudformation.list_change_sets(StackName=f"svc-{lamp.name}")["Summaries"]
+        assert [each["Description"] for each in left] == [f"{lamp.name}@1.0.0 to {target}"], (
+            "the executed one"
+        )
 
 
 def test_a_first_creation_is_shown_from_the_template_and_touches_no_account(
@@ -152,7 +155,9 @@ def _meddle(company: Company, lamp: Service) -> None:
     stack = f"svc-{lamp.name}"
     template = dict(cloudformation.get_template(StackName=stack)["TemplateBody"])
     del template["Resources"]["Alarm"]
-    names = [p["ParameterKey"] for p in cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Parameters"]]
+    names = [
+        p["ParameterKey"] for p in cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Parameters"]
+    ]
     cloudformation.update_stack(
         StackName=stack,
         TemplateBody=json.dumps(template),

@@ -87,7 +87,10 @@ def test_a_wave_over_its_tolerance_halts_and_the_person_on_call_rolls_it_back(
     assert [wave["state"] for wave in status["waves"]] == ["PASSED", "FAILED", "PENDING"]
     sick = {f"{t['client']}/{t['region']}" for t in status["targets"] if t["state"] == "FAILED"}
     assert len(sick) == 1
-    assert lamp.observed() == {**dict.fromkeys(lamp.targets(), old), **dict.fromkeys([CANARY, *sick], release)}
+    assert lamp.observed() == {
+        **dict.fromkeys(lamp.targets(), old),
+        **dict.fromkeys([CANARY, *sick], release),
+    }
 
     company.release("--yes", "rollback", release, "--wave", "2", "--reason", "the phones ring")
     assert lamp.observed() == {**dict.fromkeys(lamp.targets(), old), CANARY: release}
@@ -169,7 +172,15 @@ def test_a_rollback_without_a_terminal_names_the_exact_command(company: Company,
     assert "There is no terminal to ask" in refused.err
     command = re.search(r"run `(release .*)`", refused.err)
     assert command is not None
-    assert shlex.split(command[1]) == ["release", "--yes", "rollback", release, "--all", "--reason", "it's late"]
+    assert shlex.split(command[1]) == [
+        "release",
+        "--yes",
+        "rollback",
+        release,
+        "--all",
+        "--reason",
+        "it's late",
+    ]
     assert set(lamp.observed().values()) == {release}
     company.release(*shlex.split(command[1])[1:], code=11)
     assert lamp.states("1.0.0") == dict.fromkeys(lamp.targets(), "QUARANTINED")

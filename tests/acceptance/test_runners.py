@@ -57,7 +57,7 @@ def test_a_rollback_killed_half_way_is_finished_by_the_same_command(
 ) -> None:
     lamp = service()
     old = lamp.everywhere("1.0.0", pause=0.3)
-    release = lamp.everywhere("1.1.0", pause=0.4)
+    release = lamp.everywhere("1.1.0")
     command = ("--yes", "rollback", release, "--all", "--reason", "recalled")
     runner = company.start(*command)
     runner.until(" began")

@@ -13,7 +13,7 @@ from tests.acceptance.company import Company, Service
 pytestmark = [pytest.mark.local_aws, pytest.mark.xdist_group("acceptance-accounts")]
 
 NewService = Callable[..., Service]
-TESTS = '''\
+TESTS = """\
 import os
 import time
 
@@ -28,7 +28,7 @@ def test_the_function_answers(number, record_property, tidegate_session, tidegat
     record_property("account", tidegate_account)
     record_property("mark", tidegate_outputs["TidegateRelease"].split(" ")[0])
     time.sleep(0.3)
-'''
+"""
 
 
 def test_each_worker_holds_its_own_account_and_all_of_them_come_back_clean(
@@ -63,7 +63,9 @@ def test_each_worker_holds_its_own_account_and_all_of_them_come_back_clean(
     assert lamp.touched() == dict.fromkeys(lamp.targets(), 1)
 
     again = company.start("test", release, "--accounts", "1", "--json").answer(0)
-    assert set(again.json["evidence"]["accounts"]) <= set(evidence["accounts"]), "the pool's accounts are used again"
+    assert set(again.json["evidence"]["accounts"]) <= set(evidence["accounts"]), (
+        "the pool's accounts are used again"
+    )
 
 
 def test_failing_tests_are_evidence_too_and_the_accounts_come_back(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.adapters.simulated.cloud import Break
+from pipeline.errors import BlockedByPolicy
 from pipeline.model.ending import EndingKind
 from pipeline.model.ids import AccountId, TargetId
 from pipeline.model.run_state import Run
@@ -116,6 +117,22 @@ def test_a_first_deployment_that_is_sick_is_quarantined_not_deleted(company: Com
     assert company.promote(plan).kind is EndingKind.ROLLBACK_INCOMPLETE
     assert company.phases(plan)[str(canary)] == "QUARANTINED"
     assert company.runs()[str(canary)] == "1.0.0"
+
+
+def test_a_quarantined_target_is_left_out_until_a_person_clears_it(company: Company) -> None:
+    company.build("1.0.0")
+    company.cloud.breaks(Break(template=company.client_template("1.0.0"), how="health"))
+    sick = company.plan("1.0.0")
+    company.promote(sick)
+    canary = sick.waves[1].targets[0]
+    company.build("1.0.1")
+    with pytest.raises(BlockedByPolicy, match="the service's own target @intake/us-east-1 is in quarantine"):
+        company.plan("1.0.1")
+    company.clear(TargetId("@intake", "us-east-1"))
+    assert [skipped.id for skipped in company.plan("1.0.1").skipped] == [canary]
+    company.clear(canary)
+    assert company.promote(company.plan("1.0.1")).kind is EndingKind.SUCCEEDED
+    assert set(company.runs().values()) == {"1.0.1"}
 
 
 def test_a_first_creation_that_fails_clears_itself_and_leaves_nothing(company: Company) -> None:
