@@ -13,7 +13,7 @@ from pipeline.model.ending import EndingKind
 from pipeline.model.ids import AccountId, TargetId
 from pipeline.model.run_state import Run
 from stages.rollback import RollbackScope, halt
-from tests.simulation import Company
+from tests.simulation import Company, digest_of
 
 
 @pytest.fixture
@@ -126,13 +126,21 @@ def test_a_quarantined_target_is_left_out_until_a_person_clears_it(company: Comp
     company.promote(sick)
     canary = sick.waves[1].targets[0]
     company.build("1.0.1")
-    with pytest.raises(BlockedByPolicy, match="the service's own target @intake/us-east-1 is in quarantine"):
-        company.plan("1.0.1")
-    company.clear(TargetId("@intake", "us-east-1"))
     assert [skipped.id for skipped in company.plan("1.0.1").skipped] == [canary]
     company.clear(canary)
     assert company.promote(company.plan("1.0.1")).kind is EndingKind.SUCCEEDED
     assert set(company.runs().values()) == {"1.0.1"}
+
+
+def test_nothing_is_planned_while_the_services_own_account_is_in_quarantine(company: Company) -> None:
+    company.build("1.0.0")
+    company.cloud.breaks(Break(template=digest_of("1.0.0/service/template"), how="alarm"))
+    assert company.promote(company.plan("1.0.0")).kind is EndingKind.ROLLBACK_INCOMPLETE
+    company.build("1.0.1")
+    with pytest.raises(BlockedByPolicy, match="the service's own target @intake/us-east-1 is in quarantine"):
+        company.plan("1.0.1")
+    company.clear(TargetId("@intake", "us-east-1"))
+    assert company.promote(company.plan("1.0.1")).kind is EndingKind.SUCCEEDED
 
 
 def test_a_first_creation_that_fails_clears_itself_and_leaves_nothing(company: Company) -> None:
