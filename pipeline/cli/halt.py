@@ -9,6 +9,7 @@ import typer
 from pipeline.cli.console import Settings, result
 from pipeline.cli.names import a_release
 from pipeline.compose import House
+from pipeline.views.text import plain
 from stages.rollback import halt
 
 
@@ -27,6 +28,6 @@ def command(
     name = a_release(release)
     standing = halt(name, reason, house.actor, house.store.journal, house.store.latch)
     result(
-        f"{name} is halted by {standing.actor} since {standing.at:%Y-%m-%d %H:%M:%S} UTC: {standing.reason}\n\n"
+        f"{name} is halted by {standing.actor} since {standing.at:%Y-%m-%d %H:%M:%S} UTC: {plain(standing.reason)}\n\n"
         f"next: release status {name}; then release resume or release rollback"
     )

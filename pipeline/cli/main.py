@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -115,5 +116,9 @@ def _crashed(fault: Exception) -> int:
 
 
 def run() -> None:
-    """The console script's entry."""
+    """The console script's entry. A closed or an ASCII-only stream must not end a release."""
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(main())

@@ -15,6 +15,7 @@ from pipeline.engine.loop import Until
 from pipeline.errors import NotFound, UsageError
 from pipeline.model.plan import Plan
 from pipeline.model.run_state import ENDED
+from pipeline.views.text import plain
 from stages.plan import read_plan_document
 from stages.promote import read_run
 
@@ -74,4 +75,7 @@ def _plan(house: House, text: str) -> Plan:
             tell(f"{release} is {run.run} already; a new plan (release plan -o) would start it anew")
         return fixed
     tell(f"planning {release}")
-    return house.plan(release)
+    plan = house.plan(release)
+    for skipped in plan.skipped:
+        tell(f"left out: {skipped.id} {plain(skipped.reason)}")
+    return plan

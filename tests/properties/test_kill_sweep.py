@@ -1,6 +1,7 @@
 """The runner dies at a boundary, the same command is typed again, and every story ends as if nothing had been.
 
-Normally a sample spread over each story; with the marker `sweep` every boundary.
+Normally a sample spread over each story; with the marker `sweep` every boundary, in twelve slices of which
+`scripts/sweep` runs all and `.ci/run` one, another for each commit.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def test_a_story_survives_deaths_where_descriptions_lag(name: str, tmp_path: Pat
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("part", range(SLICES))
+@pytest.mark.parametrize("part", range(SLICES), ids=lambda part: f"slice{part:02d}")
 @pytest.mark.parametrize("moment", Moment, ids=lambda moment: moment.name.lower())
 @pytest.mark.parametrize("name", STORIES)
 def test_a_story_survives_a_death_at_every_boundary(
@@ -65,7 +66,7 @@ def test_a_story_survives_a_death_at_every_boundary(
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("part", range(SLICES))
+@pytest.mark.parametrize("part", range(SLICES), ids=lambda part: f"slice{part:02d}")
 @pytest.mark.parametrize("name", STORIES)
 def test_a_story_survives_a_death_at_every_boundary_where_descriptions_lag(
     name: str, part: int, tmp_path: Path
