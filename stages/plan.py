@@ -16,7 +16,7 @@ from datetime import timedelta
 from pipeline.decide.guard import findings
 from pipeline.decide.parameters import ParameterFault, parameters_for
 from pipeline.decide.planning import Effect, assemble, reason_to_skip
-from pipeline.decide.target_steps import mark_of
+from pipeline.decide.target_steps import mark_of, tag_of
 from pipeline.errors import (
     AccountUnusable,
     ArtifactMissing,
@@ -88,6 +88,8 @@ def make_plan(request: PlanRequest, ports: PlanPorts) -> Plan:
 
     ConfigInvalid with every parameter that has no value; BlockedByPolicy with everything the guard found.
     """
+    # Taken before anything is read: what moves while this plan is made makes it stale.
+    began = ports.clock.now()
     wishes, skipped = _wishes(request, ports)
     with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="plan") as pool:
         read = list(pool.map(lambda wish: _observe(wish, request, ports), wishes))
@@ -95,8 +97,14 @@ def make_plan(request: PlanRequest, ports: PlanPorts) -> Plan:
     for wish, found in zip(wishes, read, strict=True):
         if isinstance(found, Effect):
             targets.append((_planned(wish, request, found), found))
-        else:
+        elif wish.target.is_client:
             skipped.append(SkippedTarget(id=wish.target, reason=found))
+        else:
+            raise BlockedByPolicy(
+                f"the service's own target {wish.target} cannot be deployed to: {found}",
+                state="nothing was planned",
+                remedy="mend that account or stack first: no client is served before its service",
+            )
     _refuse_what_the_guard_finds(targets)
     plan = assemble(
         request.manifest,
@@ -105,7 +113,7 @@ def make_plan(request: PlanRequest, ports: PlanPorts) -> Plan:
         request.spec.waves,
         targets,
         skipped,
-        ports.clock.now(),
+        began,
     )
     ports.artifacts.put(plan_to_json(plan), (request.fleet.tools.region,))
     return plan
@@ -252,7 +260,7 @@ def _ask(
         template=wish.desired.template,
         parameters=wish.desired.parameters,
         tags=(
-            ("tidegate:client", wish.target.owner),
+            ("tidegate:client", tag_of(wish.target)),
             ("tidegate:managed-by", "tidegate"),
             ("tidegate:service", request.spec.name),
         ),

@@ -25,11 +25,13 @@ from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.plan import Plan, plan_digest
 from pipeline.model.run_state import ENDED, Run, RunState, fold_run
-from pipeline.model.target_state import TargetState, fold_target
+from pipeline.model.target_state import IN_FLIGHT, TargetState, fold_target
 from pipeline.ports import Clock, Journal
 
 __all__ = ["Admission", "active_release", "admit", "error_of", "read_run", "read_targets"]
 
+_MOVES = (e.TargetClaimed, e.RollbackClaimed, e.TargetCleared)
+"""What makes a plan that was made before it stale."""
 _UNDER_WAY = frozenset({Run.PLANNED, Run.RUNNING, Run.ROLLING_BACK})
 
 
@@ -132,7 +134,7 @@ def _refuse_stale(plan: Plan, journal: Journal, clock: Clock) -> None:
         )
     for target in plan.targets:
         entries = journal.read(e.target_stream(plan.release.service, target.id))
-        later = [x for x in entries if x.at > plan.created_at and isinstance(x.event, e.TargetClaimed)]
+        later = [x for x in entries if x.at > plan.created_at and isinstance(x.event, _MOVES)]
         if later:
             raise PlanStale(
                 f"{target.id} has been changed since the plan was made, at {later[0].at:%H:%M:%S} UTC",
@@ -152,10 +154,23 @@ def _make_room(plan: Plan, journal: Journal, who: Admission) -> None:
             state=f"{other} is {run.run}",
             remedy=f"`release promote {other}` goes on with it; `release halt {other} --reason …` stops it",
         )
+    _refuse_what_is_in_flight(other, journal)
     stream = e.release_stream(other)
     ended = e.RunEnded(outcome=e.Outcome.SUPERSEDED)
     expected = journal.head(stream).seq
     journal.append(stream, (ended,), expected=expected, fence=who.fence, actor=who.actor)
+
+
+def _refuse_what_is_in_flight(other: ReleaseName, journal: Journal) -> None:
+    """A runner that died may have left operations open: whoever gives way has to see them end first."""
+    for stream in journal.streams(f"target/{other.service}/"):
+        state = fold_target(journal.read(stream))
+        if state.release == str(other) and state.phase in IN_FLIGHT:
+            raise LeaseHeld(
+                f"{stream.split('/', 2)[2]} is still in flight for {other}, which is halted",
+                state="nothing was touched",
+                remedy=f"run `release promote {other}`: it follows what is open to its end and stays halted",
+            )
 
 
 def error_of(

@@ -12,7 +12,7 @@ from pipeline.decide.rollback import waves_to_roll_back
 from pipeline.errors import NotFound, ReleaseHalted, UsageError
 from pipeline.model import event as e
 from pipeline.model.ids import ReleaseName, TargetId
-from pipeline.model.plan import Plan
+from pipeline.model.plan import Plan, WaveKind
 from pipeline.model.run_state import ENDED, Run, RunState
 from pipeline.model.target_state import fold_target
 from pipeline.ports import Halt, Journal, Latch
@@ -48,13 +48,16 @@ def resume(plan: Plan, reason: str, journal: Journal, latch: Latch, who: Admissi
     The latch of a run that has ended may be opened as well: a new plan could not begin otherwise.
     """
     run = read_run(journal, plan.release)
-    halted = run.run is Run.HALTED
-    if not halted and latch.read(str(plan.release)) is None:
+    closed = latch.read(str(plan.release))
+    if run.run is not Run.HALTED and closed is None:
         raise UsageError(
             f"{plan.release} is not halted: it is {run.run}",
             remedy=f"see `release status {plan.release}`",
         )
-    if halted:
+    if closed is not None and run.run not in (Run.HALTED, *ENDED):
+        # No runner has come by since: the journal has to know of the halt before it hears of its end.
+        _append(journal, plan.release, e.RunHalted(reason=closed.reason, by=closed.actor), who)
+    if run.run not in ENDED:
         targets = read_targets(journal, plan)
         failed = tuple(sorted(t for t, state in targets.items() if state.phase in FAILED_PHASES))
         _append(journal, plan.release, e.RunResumed(reason=reason, forgiven=failed), who)
@@ -87,11 +90,31 @@ def order_rollback(
             f"{plan.release} is {run.run}: there is nothing to roll back",
             remedy=f"see `release history {plan.release}`",
         )
-    if run.run is Run.ROLLING_BACK and run.rollback is not None:
-        return run
     order = _order(plan, run, scope, reason, who.actor)
-    _append(journal, plan.release, order, who)
+    if run.run is not Run.ROLLING_BACK or not _is_standing(run.rollback, order):
+        _append(journal, plan.release, order, who)
+    if order.recall:
+        _recall(plan.release, journal, who)
     return read_run(journal, plan.release)
+
+
+def _is_standing(standing: e.RollbackOrdered | None, order: e.RollbackOrdered) -> bool:
+    """The same command again goes on; a wider one is an order of its own."""
+    if standing is None:
+        return False
+    wanted = (order.waves, order.targets, order.recall)
+    return (standing.waves, standing.targets, standing.recall) == wanted
+
+
+def _recall(release: ReleaseName, journal: Journal, who: Admission) -> None:
+    """The release is good nowhere any more, also where a later one runs by now: nothing goes back to it."""
+    for stream in journal.streams(f"target/{release.service}/"):
+        state = fold_target(journal.read(stream))
+        good = [*state.goods, *((state.previous_good,) if state.previous_good is not None else ())]
+        if any(one.release == str(release) for one in good):
+            recalled = e.TargetRecalled(release=str(release))
+            expected = journal.head(stream).seq
+            journal.append(stream, (recalled,), expected=expected, fence=who.fence, actor=who.actor)
 
 
 def _order(plan: Plan, run: RunState, scope: RollbackScope, reason: str, actor: str) -> e.RollbackOrdered:
@@ -108,7 +131,14 @@ def _order(plan: Plan, run: RunState, scope: RollbackScope, reason: str, actor: 
         waves = waves_to_roll_back(run, 0, only=False)
         return e.RollbackOrdered(waves=waves, reason=reason, by=actor, recall=True)
     assert scope.wave is not None, "a scope names a wave, a target or everything"
-    waves = waves_to_roll_back(run, _place(plan, scope.wave), only=scope.only)
+    place = _place(plan, scope.wave)
+    if scope.only and plan.waves[place].kind is WaveKind.SERVICE:
+        raise UsageError(
+            "the service's own account never goes below its clients: it goes back last, when none is left",
+            state="nothing was changed",
+            remedy=f"run `release rollback {plan.release} --all --reason …`",
+        )
+    waves = waves_to_roll_back(run, place, only=scope.only)
     if not waves:
         raise ReleaseHalted(
             f"wave {scope.wave} of {plan.release} has not started: there is nothing to roll back",

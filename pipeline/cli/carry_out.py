@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import typer
@@ -11,7 +11,9 @@ import typer
 from pipeline.cli.console import result, result_json, tell
 from pipeline.compose import House, ask_to_stop
 from pipeline.model.ending import Ending, EndingKind
+from pipeline.model.ids import TargetId
 from pipeline.model.plan import Plan
+from pipeline.model.target_state import Phase, TargetState
 from pipeline.views.status import status_json
 from stages.promote import error_of, read_run, read_targets
 
@@ -62,8 +64,8 @@ def conclude(
     if ending.kind is EndingKind.INTERRUPTED:
         tell(ending.reason)
         raise typer.Exit(128 + signals.came)
-    if ending.kind is EndingKind.ROLLED_BACK and ordered:
-        _say(as_json or quiet, f"{plan.release} was rolled back\n\nnext: release status {plan.release}")
+    if ordered and ending.kind in (EndingKind.ROLLED_BACK, EndingKind.SUCCEEDED, EndingKind.HALTED):
+        _say(as_json or quiet, _rolled_back(plan, targets))
         return
     error = error_of(plan, ending, run, targets)
     if error is not None:
@@ -78,6 +80,12 @@ def conclude(
         _say(as_json or quiet, f"as far as was asked for\n\nnext: release promote {plan.release}")
     else:
         _say(as_json or quiet, f"{plan.release} is {ending.kind.value}\n\nnext: release fleet --live")
+
+
+def _rolled_back(plan: Plan, targets: Mapping[TargetId, TargetState]) -> str:
+    restored = sum(1 for state in targets.values() if state.phase is Phase.ROLLED_BACK)
+    done = f"{restored} targets are off it" if restored else "no target had to be put back"
+    return f"{plan.release} was rolled back: {done}\n\nnext: release status {plan.release}"
 
 
 def _say(silent: bool, text: str) -> None:

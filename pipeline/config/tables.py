@@ -131,7 +131,7 @@ class HealthTable(Table):
     path: v.UrlPath = ""
     expect: HttpStatus = 200
     alarms: bool = True
-    deadline: v.Duration = timedelta(minutes=2)
+    deadline: v.Duration = timedelta(minutes=10)
 
 
 class ServiceWaveTable(Table):

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from pipeline.model import event as e
 from pipeline.model.ids import TargetId
-from pipeline.model.plan import Plan, WaveKind
+from pipeline.model.plan import Plan, Wave, WaveKind
 from pipeline.model.run_state import Run, RunState, WaveStatus
 from pipeline.model.target_state import Phase, TargetState
 
@@ -20,7 +20,8 @@ __all__ = ["ClaimRollback", "RollbackMove", "next_rollback_move", "waves_to_roll
 
 _GOES_BACK = frozenset({Phase.HEALTHY, Phase.FAILED, Phase.UNKNOWN})
 _NOT_RESTORED = frozenset({Phase.ROLLBACK_FAILED, Phase.QUARANTINED})
-_OFF_THE_RELEASE = frozenset({Phase.PENDING, Phase.SKIPPED, Phase.ROLLED_BACK})
+_OFF_THE_RELEASE = frozenset({Phase.PENDING, Phase.SKIPPED, Phase.ROLLED_BACK, Phase.FAILED, Phase.UNKNOWN})
+"""FAILED and UNKNOWN as well, where the account shows another release: nothing was changed there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,11 @@ def next_rollback_move(plan: Plan, run: RunState, targets: Mapping[TargetId, Tar
     order = run.rollback
     assert order is not None, "a run is ROLLING_BACK only by an order"
     for number in sorted(order.waves, reverse=True):
+        if _has_to_wait_for_clients(plan, number, order, targets):
+            continue
         members = _members(plan, number, order)
         flying = tuple(t for t in members if targets[t].phase is Phase.ROLLING_BACK)
-        waiting = tuple(t for t in members if targets[t].phase in _GOES_BACK)
+        waiting = tuple(t for t in members if _goes_back(targets[t], order))
         if waiting:
             claims = _claims(plan, number, waiting, flying, _has_probe(members, targets))
             return ClaimRollback(claims) if claims else flying
@@ -54,6 +57,31 @@ def next_rollback_move(plan: Plan, run: RunState, targets: Mapping[TargetId, Tar
             left = tuple(t for t in members if targets[t].phase in _NOT_RESTORED)
             return e.WaveRolledBack(wave=number, incomplete=left)
     return _all_done(plan, run, order, targets)
+
+
+def _goes_back(state: TargetState, order: e.RollbackOrdered) -> bool:
+    """What this run has not changed stays as it is, unless a person names it or recalls the release: a target that
+    ran the release before, as a good one, is no business of a later plan's failure."""
+    if state.phase not in _GOES_BACK:
+        return False
+    return state.changed or order.recall or bool(order.targets)
+
+
+def _has_to_wait_for_clients(
+    plan: Plan, number: int, order: e.RollbackOrdered, targets: Mapping[TargetId, TargetState]
+) -> bool:
+    """The service's own account never goes below a client that is still on the release."""
+    if plan.waves[number].kind is not WaveKind.SERVICE or order.targets:
+        return False
+    return not _no_client_left(plan, targets)
+
+
+def _no_client_left(plan: Plan, targets: Mapping[TargetId, TargetState]) -> bool:
+    return all(
+        targets[t.id].phase in _OFF_THE_RELEASE and targets[t.id].observed != str(plan.release)
+        for t in plan.targets
+        if t.id.is_client
+    )
 
 
 def _members(plan: Plan, number: int, order: e.RollbackOrdered) -> tuple[TargetId, ...]:
@@ -88,17 +116,29 @@ def _claims(
 def _all_done(
     plan: Plan, run: RunState, order: e.RollbackOrdered, targets: Mapping[TargetId, TargetState]
 ) -> e.ReleaseEvent:
-    if order.targets:
-        return _back_to_before(run, order)
-    clients = [t.id for t in plan.targets if t.id.is_client]
-    service_waves = tuple(n for n, wave in enumerate(plan.waves) if wave.kind is WaveKind.SERVICE)
-    to_go = tuple(
-        n for n in service_waves if run.waves[n].status not in (WaveStatus.PENDING, *_WAVE_WENT_BACK)
+    incomplete = any(
+        state.phase in _NOT_RESTORED
+        for t, state in targets.items()
+        if not order.targets or t in order.targets
     )
-    if to_go and all(targets[t].phase in _OFF_THE_RELEASE for t in clients):
+    if order.targets and not incomplete:
+        return _back_to_before(run, order)
+    to_go = tuple(n for n, wave in enumerate(plan.waves) if _service_goes_as_well(n, wave, run, targets))
+    if to_go and not order.targets and _no_client_left(plan, targets):
         return e.RollbackOrdered(waves=to_go, reason=order.reason, by=order.by, recall=order.recall)
-    incomplete = any(state.phase in _NOT_RESTORED for state in targets.values())
-    return e.RunEnded(outcome=e.Outcome.ROLLBACK_INCOMPLETE if incomplete else e.Outcome.ROLLED_BACK)
+    if incomplete or (order.recall and not _no_client_left(plan, targets)):
+        return e.RunEnded(outcome=e.Outcome.ROLLBACK_INCOMPLETE)
+    return e.RunEnded(outcome=e.Outcome.ROLLED_BACK)
+
+
+def _service_goes_as_well(
+    number: int, wave: Wave, run: RunState, targets: Mapping[TargetId, TargetState]
+) -> bool:
+    """A service wave that this run has changed and that has not been ordered back yet."""
+    if wave.kind is not WaveKind.SERVICE:
+        return False
+    gone = run.waves[number].status in (WaveStatus.PENDING, *_WAVE_WENT_BACK)
+    return not gone and any(targets[t].changed for t in wave.targets)
 
 
 _WAVE_WENT_BACK = (WaveStatus.ROLLED_BACK, WaveStatus.ROLLBACK_INCOMPLETE)

@@ -40,12 +40,16 @@ __all__ = [
     "mark_of",
     "next_step",
     "quarantine_command",
+    "tag_of",
 ]
 
 MAX_ROUNDS = 8
 """How often a target may go back to looking before it is given up: every run ends."""
 BUSY_LIMIT = timedelta(hours=1)
 """How long a stack that somebody else is changing is waited for."""
+STEP_LIMITS = {Step.CHANGE_SET_MADE: timedelta(hours=1), Step.EXECUTING: timedelta(hours=36)}
+"""How long AWS may take before nobody knows any more what it is doing. CloudFormation itself gives up on an operation
+after 36 hours (User Guide, ECS blue/green deployments)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,14 @@ def mark_of(wanted: Deployable) -> Mark:
     return Mark(release=wanted.release, digest=wanted.digest, commit=wanted.commit)
 
 
+def tag_of(target: TargetId) -> str:
+    """The owner as a tag value: stack tags go to every resource, and SSM, Lambda and IAM take no `~` in one.
+
+    Source: their TagValue patterns, `[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*`, in botocore's service models.
+    """
+    return target.owner.removeprefix("~")
+
+
 def quarantine_command(target: PlannedTarget) -> str:
     """What a person holding the repair role types, once they have looked."""
     return (
@@ -162,6 +174,9 @@ def next_step(target: PlannedTarget, state: TargetState, now: datetime, fence: i
         return Do(action=ClearThenLook())
     if action.rounds > MAX_ROUNDS:
         return _give_up(target, action, f"gave up after {action.rounds} attempts to change the stack")
+    limit = STEP_LIMITS.get(action.step)
+    if limit is not None and action.since is not None and now - action.since > limit:
+        return _give_up(target, action, f"AWS did not come to an end within {limit}")
     match action.step:
         case Step.LOOK:
             return Do(action=Look())

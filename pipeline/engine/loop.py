@@ -137,10 +137,8 @@ class _Loop:
     # --- targets -------------------------------------------------------------------------------
 
     def _begin_rollback(self, targets: tuple[TargetId, ...]) -> None:
-        order = self.ledger.run.rollback
-        recall = order is not None and order.recall
         for target in targets:
-            self.ledger.say(target, (e.RollbackClaimed(release=str(self.plan.release), recall=recall),))
+            self.ledger.say(target, (e.RollbackClaimed(release=str(self.plan.release)),))
             self.fan_out.tick(target)
 
     def _wait(self, until: datetime | None) -> None:
@@ -154,7 +152,8 @@ class _Loop:
         if self.until.blocked and not self.fan_out.busy:
             return Ending(kind=EndingKind.BAKING, until=until)
         self._look_at(targets, final=False)
-        watch_again = min((self.watched[t] for t in targets if t in self.watched), default=until)
+        idle = [t for t in targets if t in self.watched and t not in self.fan_out.busy]
+        watch_again = min((self.watched[t] for t in idle), default=until)
         self._wait(min(until, watch_again))
         return None
 

@@ -40,7 +40,7 @@ from pipeline.model.stack import (
     effect_of,
     parameters_digest,
 )
-from pipeline.model.target_state import Action, TargetState
+from pipeline.model.target_state import Action, Step, TargetState
 from pipeline.ports import ChangeSetRequest, Place
 
 __all__ = ["Again", "Job", "Performed", "Said", "perform", "still_ours", "watch"]
@@ -85,6 +85,10 @@ class Again:
 Performed: TypeAlias = Said | Again
 
 _THROTTLED = timedelta(seconds=2)
+_PATIENCE_ON_THE_WAY_BACK = 3
+"""Alarms stay in ALARM for whole periods after their cause has gone; a good rollback must not be taken for a bad."""
+_PATIENCE_WITH_ACCESS = timedelta(minutes=30)
+"""How long an operation under way is waited for in an account that suddenly cannot be entered."""
 
 
 def perform(world: World, runner: Runner, job: Job, action: steps.StepAction) -> Performed:
@@ -97,7 +101,7 @@ def perform(world: World, runner: Runner, job: Job, action: steps.StepAction) ->
         # The journal stands on the intent, so the next decision is to look.
         return Again(fault.problem)
     except (AccountUnusable, AccessRefused) as fault:
-        return _failed(job, fault.problem, e.Fault.ACCOUNT)
+        return _kept_out(world, job, fault.problem)
     except IntegrityBroken as fault:
         return _failed(job, fault.problem, e.Fault.INTEGRITY)
     except (RequestRefused, StackBusy, ChangeSetBusy, ChangeSetGone) as fault:
@@ -119,7 +123,7 @@ def _perform(world: World, runner: Runner, job: Job, action: steps.StepAction) -
         case steps.FindChangeSet():
             return _find_change_set(world, job)
         case steps.ReadChangeSet():
-            return _read_change_set(world, job)
+            return _read_change_set(world, runner, job)
         case steps.Execute():
             return _execute(world, runner, job)
         case steps.Poll():
@@ -191,7 +195,7 @@ def _make_change_set(world: World, runner: Runner, job: Job, action: steps.MakeC
         template=wanted.template,
         parameters=wanted.parameters,
         tags=(
-            ("tidegate:client", job.target.id.owner),
+            ("tidegate:client", steps.tag_of(job.target.id)),
             ("tidegate:managed-by", "tidegate"),
             ("tidegate:service", job.service),
         ),
@@ -215,23 +219,29 @@ def _find_change_set(world: World, job: Job) -> Performed:
     return Said((e.ChangeSetMade(arn=view.arn, stack_id=view.stack_id),))
 
 
-def _read_change_set(world: World, job: Job) -> Performed:
+def _read_change_set(world: World, runner: Runner, job: Job) -> Performed:
     action = _action(job)
     view = world.stacks.describe_change_set(job.place, action.stack_id, action.change_set)
     if not view.is_settled:
         return Again(f"change set of {job.target.id} is {view.status}")
     if view.is_empty:
-        world.stacks.delete_change_set(job.place, action.stack_id, action.change_set)
+        _drop_change_set(world, runner, job)
         return Said((e.ChangeSetEmpty(),))
     if view.status == "FAILED":
-        world.stacks.delete_change_set(job.place, action.stack_id, action.change_set)
+        _drop_change_set(world, runner, job)
         return _failed(job, f"the change set failed: {view.reason}", e.Fault.RELEASE)
     refused = _refusal(job, view)
     if refused is not None:
-        world.stacks.delete_change_set(job.place, action.stack_id, action.change_set)
+        _drop_change_set(world, runner, job)
         return refused
     added = tuple(sorted(c.logical_id for c in view.changes if c.action == "Add"))
     return Said((e.ChangeSetInspected(effect=effect_of(view.changes), added=added),))
+
+
+def _drop_change_set(world: World, runner: Runner, job: Job) -> None:
+    still_ours(world, runner)
+    action = _action(job)
+    world.stacks.delete_change_set(job.place, action.stack_id, action.change_set)
 
 
 def _refusal(job: Job, view: ChangeSetView) -> Said | None:
@@ -270,11 +280,11 @@ def _execute(world: World, runner: Runner, job: Job) -> Performed:
     action = _action(job)
     moved = _has_moved(world, job, action)
     if moved:
-        world.stacks.delete_change_set(job.place, action.stack_id, action.change_set)
+        _drop_change_set(world, runner, job)
         return Said((e.ExecutionAbandoned(reason=moved),))
     halted = _halted(world, runner, job)
     if halted is not None:
-        world.stacks.delete_change_set(job.place, action.stack_id, action.change_set)
+        _drop_change_set(world, runner, job)
         return halted
     try:
         world.stacks.execute_change_set(job.place, action.stack_id, action.change_set, action.id)
@@ -356,10 +366,12 @@ def _check_health(world: World, job: Job) -> Performed:
         if action.direction is e.Direction.BACK:
             return Said((e.TargetRolledBack(to=wanted.release),))
         return Said((e.TargetHealthy(changed=action.changed),))
+    back = action.direction is e.Direction.BACK
+    deadline = wanted.health.deadline * (_PATIENCE_ON_THE_WAY_BACK if back else 1)
     since = action.since
-    if since is not None and world.clock.now() - since < wanted.health.deadline:
+    if since is not None and world.clock.now() - since < deadline:
         return Again(reason, timedelta(seconds=1))
-    return _failed(job, f"not healthy within {wanted.health.deadline}: {reason}", e.Fault.RELEASE)
+    return _failed(job, f"not healthy within {deadline}: {reason}", e.Fault.RELEASE)
 
 
 def watch(world: World, job: Job, wanted: Deployable) -> tuple[e.Verdict, str]:
@@ -417,6 +429,17 @@ def _halted(world: World, runner: Runner, job: Job) -> Said | None:
             return Said((e.TargetReleased(reason=f"halted by {halt.actor}: {halt.reason}"),))
     still_ours(world, runner)
     return None
+
+
+def _kept_out(world: World, job: Job, problem: str) -> Performed:
+    """An operation that AWS carries out goes on without us: it is not called failed while it may still succeed."""
+    action = _action(job)
+    if action.step is not Step.EXECUTING:
+        return _failed(job, problem, e.Fault.ACCOUNT)
+    since = action.since
+    if since is not None and world.clock.now() - since < _PATIENCE_WITH_ACCESS:
+        return Again(problem)
+    return _unknown(job, problem)
 
 
 def _unknown(job: Job, reason: str) -> Said:

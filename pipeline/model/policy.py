@@ -94,11 +94,12 @@ class HealthPolicy:
     url_output: the stack output that holds the address to call; empty for no HTTP check.
     path: appended to that address. expect: the HTTP status wanted.
     alarms: True when every alarm of the stack must be readable and OK.
-    deadline: how long a target may take to become healthy after its stack is complete.
+    deadline: how long a target may take to become healthy after its stack is complete. A new alarm is in
+    INSUFFICIENT_DATA until its first periods are over, so this is minutes rather than seconds.
     """
 
     url_output: str = ""
     path: str = ""
     expect: int = 200
     alarms: bool = True
-    deadline: timedelta = timedelta(minutes=2)
+    deadline: timedelta = timedelta(minutes=10)

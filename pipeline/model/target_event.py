@@ -33,6 +33,7 @@ __all__ = [
     "TargetJudged",
     "TargetObserved",
     "TargetQuarantined",
+    "TargetRecalled",
     "TargetReleased",
     "TargetRolledBack",
     "TargetSkipped",
@@ -199,7 +200,6 @@ class TargetReleased:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackClaimed:
     release: str
-    recall: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +227,13 @@ class TargetCleared:
     """A person has looked at a quarantined target: later releases may plan with it again."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRecalled:
+    """A release is good here no more, whether or not it still runs: nothing ever goes back to it."""
+
+    release: str
 
 
 TargetStep: TypeAlias = (
@@ -259,5 +266,11 @@ TargetEnd: TypeAlias = (
 """What is said once nothing is in flight any more."""
 
 TargetEvent: TypeAlias = (
-    TargetClaimed | TargetTakenOver | RollbackClaimed | TargetCleared | TargetStep | TargetEnd
+    TargetClaimed
+    | TargetTakenOver
+    | RollbackClaimed
+    | TargetCleared
+    | TargetRecalled
+    | TargetStep
+    | TargetEnd
 )

@@ -101,6 +101,8 @@ class TargetState:
     settled_at: datetime | None = None
     added: tuple[str, ...] = ()
     """logical ids that this release created here"""
+    changed: bool = False
+    """This run has executed, or may have executed, a change set here."""
 
     @property
     def quarantined(self) -> bool:
@@ -127,6 +129,8 @@ def evolve_target(state: TargetState, entry: e.Envelope) -> TargetState:
             return _rollback_claimed(state, event, entry.at)
         case e.TargetTakenOver():
             return _on_action(state, entry.at, inherited=True, keep_since=True)
+        case e.TargetRecalled(release=release):
+            return _recalled(state, release)
         case e.TargetCleared():
             cleared = TargetState(observed=state.observed, goods=state.goods)
             return cleared if state.quarantined else state
@@ -135,6 +139,9 @@ def evolve_target(state: TargetState, entry: e.Envelope) -> TargetState:
 
 
 def _claimed(state: TargetState, claimed: e.TargetClaimed, at: datetime) -> TargetState:
+    # What another run left in flight here may still be executed by its runner: its change sets have to go first.
+    interrupted = state.phase in IN_FLIGHT
+    action = Action(direction=e.Direction.FORWARD, wanted=claimed.desired, since=at, inherited=interrupted)
     return TargetState(
         phase=Phase.CLAIMED,
         release=claimed.release,
@@ -143,14 +150,25 @@ def _claimed(state: TargetState, claimed: e.TargetClaimed, at: datetime) -> Targ
         desired=claimed.desired,
         observed=state.observed,
         goods=state.goods,
-        action=Action(direction=e.Direction.FORWARD, wanted=claimed.desired, since=at),
+        action=action,
+        added=state.added if state.release == claimed.release else (),
     )
 
 
 def _rollback_claimed(state: TargetState, claimed: e.RollbackClaimed, at: datetime) -> TargetState:
-    goods = tuple(g for g in state.goods if g.release != claimed.release) if claimed.recall else state.goods
+    if state.release != claimed.release:
+        return state
     action = Action(direction=e.Direction.BACK, wanted=state.previous_good, since=at)
-    return replace(state, phase=Phase.ROLLING_BACK, goods=goods, action=action, verdict=None)
+    return replace(state, phase=Phase.ROLLING_BACK, action=action, verdict=None)
+
+
+def _recalled(state: TargetState, release: str) -> TargetState:
+    goods = tuple(good for good in state.goods if good.release != release)
+    previous = state.previous_good
+    if previous is not None and previous.release == release:
+        others = [good for good in goods if good.release != state.release]
+        previous = others[-1] if others else None
+    return replace(state, goods=goods, previous_good=previous)
 
 
 def _on_action(state: TargetState, at: datetime, *, keep_since: bool = False, **changes: Any) -> TargetState:
@@ -184,18 +202,29 @@ def _stepped(
         case e.ChangeSetEmpty():
             return _on_action(state, at, step=Step.SETTLED)
         case e.ExecutionIntended():
-            return _on_action(state, at, step=Step.EXECUTION_INTENDED)
+            forward = state.action.direction is e.Direction.FORWARD
+            intended = _on_action(state, at, step=Step.EXECUTION_INTENDED)
+            return replace(intended, changed=state.changed or forward)
         case e.ExecutionStarted():
             return _on_action(state, at, step=Step.EXECUTING, inherited=False, changed=True)
         case e.ChangeSetAbandoned() | e.ExecutionAbandoned():
-            rounds = state.action.rounds + 1
-            return _on_action(state, at, step=Step.LOOK, inherited=False, change_set="", id="", rounds=rounds)
+            return _abandoned(state, state.action, at)
         case e.StackSettled():
-            return _verifying(_on_action(state, at, step=Step.SETTLED))
+            settled = _verifying(_on_action(state, at, step=Step.SETTLED))
+            wanted = state.action.wanted
+            return replace(settled, observed=wanted.release) if wanted is not None else settled
         case e.TargetVerified():
             return _verifying(_on_action(state, at, step=Step.VERIFIED))
         case _:
             assert_never(step)
+
+
+def _abandoned(state: TargetState, action: Action, at: datetime) -> TargetState:
+    """Back to looking. A take-over is nobody's failed attempt and costs no round."""
+    rounds = action.rounds if action.inherited else action.rounds + 1
+    forward = action.direction is e.Direction.FORWARD
+    state = replace(state, changed=action.changed if forward else state.changed)
+    return _on_action(state, at, step=Step.LOOK, inherited=False, change_set="", id="", rounds=rounds)
 
 
 def _observed(state: TargetState, seen: e.TargetObserved, at: datetime) -> TargetState:

@@ -133,6 +133,10 @@ def _target(event: e.TargetEvent) -> str:
     match event:
         case e.TargetClaimed():
             return f"claimed for {event.release}"
+        case e.TargetRecalled():
+            return f"{event.release} is good here no more"
+        case e.TargetCleared():
+            return f"cleared by a person: {event.reason}"
         case e.TargetTakenOver():
             return "taken over by another runner"
         case e.TargetReleased():
@@ -212,8 +216,7 @@ def _end(
     | e.TargetSkipped
     | e.TargetRolledBack
     | e.RollbackFailed
-    | e.TargetQuarantined
-    | e.TargetCleared,
+    | e.TargetQuarantined,
 ) -> str:
     match event:
         case e.TargetHealthy():
@@ -236,7 +239,5 @@ def _end(
             return f"the rollback failed: {event.reason}"
         case e.TargetQuarantined():
             return f"quarantined: {event.reason}; a person types: {event.command}"
-        case e.TargetCleared():
-            return f"cleared by a person: {event.reason}"
         case _:
             assert_never(event)

@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +94,48 @@ def test_a_halted_promotion_says_as_json_what_it_says_as_text(company: Company, 
     (sick,) = (target for target in halted.json["targets"] if target["state"] == "FAILED")
     assert sick["client"] == "ada"
     assert f"  ada/us-east-1  FAILED  {sick['reason'][:40]}" in company.release("status", release).out
+
+
+def test_a_terminal_that_knows_only_ascii_or_is_closed_ends_no_command(
+    company: Company, service: NewService
+) -> None:
+    release = service().proven("1.0.0")
+    assert "?" in company.start("plan", release, PYTHONIOENCODING="ascii").answer(0).out
+    program = f'"{sys.executable}" -c "from pipeline.cli.main import run; run()"'
+    for closed, code in ((f"{program} status {release} >&-", 0), (f"{program} status lamp@9.9.9 2>&-", 2)):
+        done = subprocess.run(
+            ["sh", "-c", closed],
+            cwd=company.root,
+            env=dict(company.environment),
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
+
+
+def test_a_reason_cannot_paint_on_anybodys_terminal(company: Company, service: NewService) -> None:
+    release = service().proven("1.0.0")
+    halted = company.release("halt", release, "--reason", "\x1b[31mred\nsecond line")
+    stopped = company.release("promote", release, code=3)
+    told = [halted.out, stopped.err, company.release("history", release).out]
+    told.append(company.release("status", release).out)
+    assert all("red second line" in text and "\x1b" not in text for text in told)
+
+
+def test_an_account_that_cannot_be_read_is_never_as_intended(company: Company, service: NewService) -> None:
+    lamp = service()
+    iam = company.inside("dog", "iam")
+    before = iam.get_role(RoleName="TidegateObserve")["Role"]["AssumeRolePolicyDocument"]
+    nobody = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    denied = json.dumps({"Version": "2012-10-17", "Statement": [nobody]})
+    iam.update_assume_role_policy(RoleName="TidegateObserve", PolicyDocument=denied)
+    try:
+        fleet = company.release("fleet", "--live", "--json").json
+    finally:
+        iam.update_assume_role_policy(RoleName="TidegateObserve", PolicyDocument=json.dumps(before))
+    (dog,) = (row for row in fleet["targets"] if (row["client"], row["service"]) == ("dog", lamp.name))
+    assert (dog["observed"], dog["differs"]) == (None, True)
+    assert "could not be read" in dog["note"]
 
 
 def test_the_journal_proves_that_nothing_was_changed_and_a_changed_one_exits_7(

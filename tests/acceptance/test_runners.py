@@ -52,20 +52,24 @@ def test_a_runner_killed_during_first_creations_finishes_with_one_stack_per_targ
     assert lamp.touched() == dict.fromkeys(lamp.targets(), 1), f"seed {seed}"
 
 
-def test_a_rollback_killed_half_way_is_finished_by_the_same_command(
+def test_a_rollback_stops_the_promotion_and_killed_half_way_is_finished_by_the_same_command(
     company: Company, service: NewService
 ) -> None:
     lamp = service()
-    old = lamp.everywhere("1.0.0", pause=0.3)
-    release = lamp.everywhere("1.1.0")
+    old = lamp.everywhere("1.0.0")
+    release = lamp.proven("1.1.0", pause=0.4)
+    promotion = company.start("promote", release, "--until", "done")
+    promotion.until(" AWS executes ", times=3)
     command = ("--yes", "rollback", release, "--all", "--reason", "recalled")
     runner = company.start(*command)
+    assert "to be rolled back: recalled" in promotion.answer(3).err
     runner.until(" began")
-    time.sleep(0.4)
+    time.sleep(0.2)
     runner.kill()
     company.release(*command)
     assert set(lamp.observed().values()) == {old}
-    assert lamp.touched() == dict.fromkeys(lamp.targets(), 3)
+    reached = {"ada/us-east-1": 3, "bee/us-east-1": 3, "cat/eu-west-1": 3, "dog/us-east-1": 3}
+    assert lamp.touched() == {**reached, "bee/eu-west-1": 1}
 
 
 def test_a_halt_from_another_process_lets_only_what_is_in_flight_finish(

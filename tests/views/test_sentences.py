@@ -90,6 +90,7 @@ SENTENCES: tuple[tuple[e.Event, str], ...] = (
     (e.TargetRolledBack(to=""), "rolled back: its first creation cleared itself"),
     (e.RollbackFailed(reason="denied"), "the rollback failed: denied"),
     (e.TargetQuarantined(reason="stuck", command="aws x"), "quarantined: stuck; a person types: aws x"),
+    (e.TargetRecalled(release="intake@1.1.0"), "intake@1.1.0 is good here no more"),
     (e.TargetCleared(reason="looked"), "cleared by a person: looked"),
 )
 
