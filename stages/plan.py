@@ -105,6 +105,7 @@ def make_plan(request: PlanRequest, ports: PlanPorts) -> Plan:
                 state="nothing was planned",
                 remedy="mend that account or stack first: no client is served before its service",
             )
+    _refuse_too_many_left_out(request, [found for found in read if isinstance(found, str)])
     _refuse_what_the_guard_finds(targets)
     plan = assemble(
         request.manifest,
@@ -312,6 +313,18 @@ def _planned(wish: _Wish, request: PlanRequest, effect: Effect) -> PlannedTarget
         effect=effect.kind,
         effect_digest=effect.digest,
     )
+
+
+def _refuse_too_many_left_out(request: PlanRequest, reasons: Sequence[str]) -> None:
+    """Clients who cannot be reached do not count as failed, but only so many may be passed over without a word."""
+    limit = request.spec.waves.max_skipped
+    if len(reasons) > limit:
+        raise BlockedByPolicy(
+            f"{len(reasons)} targets cannot be deployed to, and only {limit} may be passed over",
+            state="nothing was planned",
+            details=tuple(reasons),
+            remedy="mend those accounts, or raise max_skipped in release.toml and build a new version",
+        )
 
 
 def _refuse_what_the_guard_finds(targets: Sequence[tuple[PlannedTarget, Effect]]) -> None:

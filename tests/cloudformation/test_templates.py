@@ -578,3 +578,15 @@ def test_objects_are_written_once_read_by_the_organisation_and_never_deleted() -
             "Resource": "Artifacts.Arn/sha256/*",
         }
     ]
+
+
+@pytest.mark.parametrize("template", [Template.TARGET, Template.TEST])
+@pytest.mark.parametrize("role", ["Deploy", "Execution"])
+def test_a_template_with_a_macro_of_awss_own_can_be_deployed_and_one_of_anybody_elses_not(
+    template: Template, role: str
+) -> None:
+    statements = role_statements(template, role)
+    action = "cloudformation:CreateChangeSet"
+    own = "arn:aws:cloudformation:eu-west-1:aws:transform/Serverless-2016-10-31"
+    others = "arn:aws:cloudformation:eu-west-1:999999999999:transform/Anything"
+    assert (allows(statements, action, own), allows(statements, action, others)) == (True, False)

@@ -121,6 +121,23 @@ def test_nothing_is_planned_where_the_service_itself_cannot_be_deployed_to(compa
         company.plan("1.1.0")
 
 
+def test_only_so_many_unreachable_clients_may_be_passed_over(company: Company) -> None:
+    released(company, "1.0.0")
+    company.build("1.1.0")
+    current = company.plan("1.0.0").target(TargetId("c3", "us-east-1")).desired
+    place = Place(THIRD, "us-east-1")
+    company.cloud.by_hand(place, f"svc-{SERVICE}", current, StackStatus.UPDATE_ROLLBACK_FAILED)
+    skipped = company.plan("1.1.0").skipped
+    assert [(str(s.id), s.reason) for s in skipped] == [
+        ("c3/us-east-1", "its stack is in UPDATE_ROLLBACK_FAILED")
+    ]
+    company.policy = replace(company.policy, max_skipped=0)
+    with pytest.raises(
+        BlockedByPolicy, match="1 targets cannot be deployed to, and only 0 may be passed over"
+    ):
+        company.plan("1.1.0")
+
+
 def test_a_plan_from_before_a_rollback_is_stale(company: Company) -> None:
     released(company, "1.0.0")
     first = released(company, "1.1.0")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from pipeline.adapters.aws.faults import CallSite, perhaps_applied, translated
@@ -109,6 +110,14 @@ class _Slot:
         self.expires = datetime.min.replace(tzinfo=UTC)
 
 
+@cache
+def _models() -> Any:
+    """botocore's service models, read and parsed once for the whole process."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
 class Aws:
     """Every call of every account through one botocore session. Safe to use from many threads.
 
@@ -120,6 +129,7 @@ class Aws:
 
         _keep_secrets_out_of_logs()
         self._session: Any = Session()
+        self._session.register_component("data_loader", _models())
         self._max_connections = max_connections
         self._call_timeout = call_timeout
         self._lock = threading.Lock()

@@ -87,3 +87,7 @@ async def _run(cloud: Cloud, port: int, mark: str) -> None:
 
     await serve_asgi(served, config, shutdown_trigger=until_stopped)
     cloud.home.unsaved.unlink(missing_ok=True)
+    # Everything is saved. Threads of ministack that wait for a custom resource, an hour at most, must not keep the
+    # process alive: Python would join them.
+    logging.shutdown()
+    os._exit(0)
