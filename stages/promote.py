@@ -25,7 +25,7 @@ from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.plan import Plan, plan_digest
 from pipeline.model.run_state import ENDED, Run, RunState, fold_run
-from pipeline.model.target_state import IN_FLIGHT, TargetState, fold_target
+from pipeline.model.target_state import IN_FLIGHT, Phase, TargetState, fold_target
 from pipeline.ports import Clock, Journal
 
 __all__ = ["Admission", "active_release", "admit", "error_of", "read_run", "read_targets"]
@@ -134,7 +134,7 @@ def _refuse_stale(plan: Plan, journal: Journal, clock: Clock) -> None:
         )
     for target in plan.targets:
         entries = journal.read(e.target_stream(plan.release.service, target.id))
-        later = [x for x in entries if x.at > plan.created_at and isinstance(x.event, _MOVES)]
+        later = [x for x in entries if x.at >= plan.created_at and isinstance(x.event, _MOVES)]
         if later:
             raise PlanStale(
                 f"{target.id} has been changed since the plan was made, at {later[0].at:%H:%M:%S} UTC",
@@ -182,7 +182,7 @@ def error_of(
     """
     release = plan.release
     state = _world_now(plan, targets)
-    stale = next((s for s in targets.values() if s.fault is e.Fault.STALE), None)
+    stale = next((s for t, s in targets.items() if _is_stale(s) and t not in run.forgiven), None)
     if stale is not None and ending.kind in (EndingKind.HALTED, EndingKind.ROLLED_BACK):
         return EffectDiffers(
             stale.reason, state=state, remedy=f"roll back or resume, then `release plan {release}` again"
@@ -211,6 +211,10 @@ def error_of(
             )
         case _:
             return None
+
+
+def _is_stale(state: TargetState) -> bool:
+    return state.phase is Phase.FAILED and state.fault is e.Fault.STALE
 
 
 def _after_a_halt(plan: Plan, run: RunState) -> str:

@@ -14,7 +14,7 @@ from pipeline.model import event as e
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.plan import Plan, WaveKind
 from pipeline.model.run_state import ENDED, Run, RunState
-from pipeline.model.target_state import fold_target
+from pipeline.model.target_state import Phase, fold_target
 from pipeline.ports import Halt, Journal, Latch
 from stages.promote import Admission, read_run, read_targets
 
@@ -91,17 +91,43 @@ def order_rollback(
             remedy=f"see `release history {plan.release}`",
         )
     order = _order(plan, run, scope, reason, who.actor)
-    if run.run is not Run.ROLLING_BACK or not _is_standing(run.rollback, order):
+    standing = run.rollback if run.run is Run.ROLLING_BACK else None
+    if standing is None:
+        _refuse_untouched(plan, order, journal)
+        _append(journal, plan.release, order, who)
+    elif not _is_standing(standing, order):
+        _refuse_narrower(plan, standing, order)
         _append(journal, plan.release, order, who)
     if order.recall:
         _recall(plan.release, journal, who)
     return read_run(journal, plan.release)
 
 
-def _is_standing(standing: e.RollbackOrdered | None, order: e.RollbackOrdered) -> bool:
+def _refuse_untouched(plan: Plan, order: e.RollbackOrdered, journal: Journal) -> None:
+    """A single target that this run has not reached has nothing to go back from."""
+    targets = read_targets(journal, plan)
+    for target in order.targets:
+        if targets[target].phase in (Phase.PENDING, Phase.SKIPPED):
+            raise UsageError(
+                f"{target} is not on {plan.release}: this run has not touched it, or a later release has",
+                state="nothing was changed",
+                remedy=f"see `release status {plan.release}` and `release fleet`",
+            )
+
+
+def _refuse_narrower(plan: Plan, standing: e.RollbackOrdered, order: e.RollbackOrdered) -> None:
+    """What was once ordered back goes back: an order under way is only ever widened."""
+    wider = set(order.waves) >= set(standing.waves) and not order.targets
+    if not wider or (standing.recall and not order.recall):
+        raise UsageError(
+            f"{plan.release} is already being rolled back, and further than that: {standing.reason}",
+            state="that order stands; nothing was changed",
+            remedy=f"run `release promote {plan.release}`: it goes on with the rollback",
+        )
+
+
+def _is_standing(standing: e.RollbackOrdered, order: e.RollbackOrdered) -> bool:
     """The same command again goes on; a wider one is an order of its own."""
-    if standing is None:
-        return False
     wanted = (order.waves, order.targets, order.recall)
     return (standing.waves, standing.targets, standing.recall) == wanted
 

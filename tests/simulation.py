@@ -93,7 +93,7 @@ class Company:
     health: HealthPolicy = HealthPolicy(
         url_output="Url", path="/status", expect=200, alarms=True, deadline=timedelta(minutes=2)
     )
-    temper: Temper = Temper()
+    temper: Temper = field(default_factory=Temper)
     wrap: Callable[[str, Any], Any] = lambda _name, port: port
 
     def __post_init__(self) -> None:

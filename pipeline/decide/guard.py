@@ -74,19 +74,19 @@ def _finding(change: ResourceChange, added: frozenset[str]) -> str | None:
         return None
     if change.action == "Remove":
         return _removal(change, what, added)
-    if change.resource_type == "AWS::CloudFormation::Stack":
-        return None if change.nested_change_set else f"{what}: the nested change set cannot be read"
-    if change.replacement == "False":
-        return None
     if change.replacement in ("True", "Conditional"):
         return (
             f"{what}: would {'' if change.replacement == 'True' else 'perhaps '}be replaced and lose its data"
         )
+    if change.resource_type == "AWS::CloudFormation::Stack":
+        return None if change.nested_change_set else f"{what}: the nested change set cannot be read"
+    if change.replacement == "False":
+        return None
     return f"{what}: AWS does not say whether it would be replaced"
 
 
 def _removal(change: ResourceChange, what: str, added: frozenset[str]) -> str | None:
-    if change.logical_id in added and change.policy_action in ("Retain", "Snapshot"):
+    if change.logical_id in added and change.policy_action == "Retain":
         return None
     if change.policy_action in ("Retain", "Snapshot"):
         return f"{what}: would be let go of, and its data left without an owner"

@@ -13,6 +13,8 @@ from typing import TypeAlias, assert_never
 
 from pipeline.decide import target_steps as steps
 from pipeline.decide.guard import findings
+from pipeline.engine.job import Job
+from pipeline.engine.watch import watch
 from pipeline.engine.world import Runner, World
 from pipeline.errors import (
     AccessRefused,
@@ -35,36 +37,16 @@ from pipeline.model.stack import (
     IN_PROGRESS,
     SUCCEEDED,
     ChangeSetView,
+    ExecutionStatus,
     StackSnapshot,
     StackStatus,
     effect_of,
     parameters_digest,
 )
-from pipeline.model.target_state import Action, Step, TargetState
-from pipeline.ports import ChangeSetRequest, Place
+from pipeline.model.target_state import Action, Step
+from pipeline.ports import ChangeSetRequest
 
-__all__ = ["Again", "Job", "Performed", "Said", "perform", "still_ours", "watch"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One target as its tick sees it. token of this attempt is `state.action.id`."""
-
-    service: str
-    release: str
-    target: PlannedTarget
-    state: TargetState
-    health_hosts: tuple[str, ...]
-
-    @property
-    def place(self) -> Place:
-        return Place(self.target.account, self.target.id.region)
-
-    @property
-    def stack(self) -> str:
-        """By id once it is known: a stack that cleared its own failed creation is found by nothing else."""
-        action = self.state.action
-        return action.stack_id if action is not None and action.stack_id else self.target.stack
+__all__ = ["Again", "Performed", "Said", "perform", "still_ours"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +67,10 @@ class Again:
 Performed: TypeAlias = Said | Again
 
 _THROTTLED = timedelta(seconds=2)
+_EVENTS_MAY_LAG = timedelta(minutes=2)
+_UNDER_EXECUTION = frozenset(
+    {ExecutionStatus.EXECUTE_IN_PROGRESS, ExecutionStatus.EXECUTE_COMPLETE, ExecutionStatus.EXECUTE_FAILED}
+)
 _PATIENCE_ON_THE_WAY_BACK = 3
 """Alarms stay in ALARM for whole periods after their cause has gone; a good rollback must not be taken for a bad."""
 _PATIENCE_WITH_ACCESS = timedelta(minutes=30)
@@ -161,18 +147,43 @@ def _observation(snapshot: StackSnapshot | None) -> e.TargetObserved:
 
 
 def _clear_then_look(world: World, runner: Runner, job: Job) -> Performed:
-    """First nobody can execute late, then the stack's own events say whether somebody already has."""
+    """Nothing may be executed late; and what may have been executed is found out before anything is cleared."""
+    if _action(job).step is Step.EXECUTION_INTENDED:
+        executed = _was_executed(world, runner, job)
+        if executed is None:
+            return Again(f"{job.target.id}: nobody can tell yet whether the change set was executed")
+        if executed:
+            return Said((e.ExecutionStarted(),))
     for name in world.stacks.list_change_sets(job.place, job.target.stack):
         if name.startswith("tg-"):
             still_ours(world, runner)
             try:
                 world.stacks.delete_change_set(job.place, job.target.stack, name)
             except ChangeSetBusy:
-                break  # it is being executed: its token will be found below, or the look that follows waits
-    action = _action(job)
-    if action.id and _operation(world, job, action.id) is not None:
-        return Said((e.ExecutionStarted(),))
+                break  # somebody else's is being executed: the look that follows waits for its end
     return Said((e.ExecutionAbandoned(reason="nothing was executed; looking again"),))
+
+
+def _was_executed(world: World, runner: Runner, job: Job) -> bool | None:
+    """Whether the change set of an execution whose answer never came was executed; None while nobody can tell.
+
+    The stack's events prove it, but lag behind. A change set that can still be deleted was not executed and never
+    will be; one that is busy is being executed. One that has vanished may be either, so the events get their time.
+    """
+    action = _action(job)
+    if _operation(world, job, action.id) is not None:
+        return True
+    try:
+        view = world.stacks.describe_change_set(job.place, job.target.stack, action.change_set)
+        if view.execution in _UNDER_EXECUTION:
+            return True
+        _drop_change_set(world, runner, job)
+    except ChangeSetBusy:
+        return True
+    except ChangeSetGone:
+        late = action.since is not None and world.clock.now() - action.since > _EVENTS_MAY_LAG
+        return False if late else None
+    return False
 
 
 def _operation(world: World, job: Job, token: str) -> StackSnapshot | None:
@@ -372,27 +383,6 @@ def _check_health(world: World, job: Job) -> Performed:
     if since is not None and world.clock.now() - since < deadline:
         return Again(reason, timedelta(seconds=1))
     return _failed(job, f"not healthy within {deadline}: {reason}", e.Fault.RELEASE)
-
-
-def watch(world: World, job: Job, wanted: Deployable) -> tuple[e.Verdict, str]:
-    """One look at a deployed target's alarms and health address. NO_DATA where something cannot be read."""
-    readings = []
-    if wanted.health.alarms:
-        readings.append(world.alarms.read(job.place, job.target.stack))
-    if wanted.health.url_output:
-        snapshot = world.stacks.describe(job.place, job.target.stack)
-        url = dict(snapshot.outputs).get(wanted.health.url_output, "") if snapshot else ""
-        if not url:
-            return e.Verdict.NO_DATA, f"the stack has no output {wanted.health.url_output}"
-        address = url.rstrip("/") + wanted.health.path if wanted.health.path else url
-        readings.append(world.health.call(address, wanted.health.expect, job.health_hosts))
-    sick = [r.reason for r in readings if r.readable and not r.healthy]
-    if sick:
-        return e.Verdict.FAIL, "; ".join(sick)
-    unread = [r.reason for r in readings if not r.readable]
-    if unread:
-        return e.Verdict.NO_DATA, "; ".join(unread)
-    return e.Verdict.PASS, ""
 
 
 # --- what every action needs -----------------------------------------------------------------------

@@ -12,8 +12,10 @@ from enum import StrEnum
 from hashlib import sha256
 
 from pipeline.decide.target_steps import Conclude, Do, Done, next_step
+from pipeline.engine.job import Job
 from pipeline.engine.ledger import Ledger
-from pipeline.engine.perform import Again, Job, Said, perform, watch
+from pipeline.engine.perform import Again, Said, perform
+from pipeline.engine.watch import watch
 from pipeline.engine.world import Runner, World
 from pipeline.errors import CredentialsRefused, ReleaseError
 from pipeline.model import event as e

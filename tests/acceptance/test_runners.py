@@ -57,7 +57,7 @@ def test_a_rollback_stops_the_promotion_and_killed_half_way_is_finished_by_the_s
 ) -> None:
     lamp = service()
     old = lamp.everywhere("1.0.0")
-    release = lamp.proven("1.1.0", pause=0.4)
+    release = lamp.proven("1.1.0", pause=2.0)
     promotion = company.start("promote", release, "--until", "done")
     promotion.until(" AWS executes ", times=3)
     command = ("--yes", "rollback", release, "--all", "--reason", "recalled")

@@ -33,11 +33,15 @@ def test_every_module_says_what_it_is() -> None:
     assert silent == []
 
 
-def test_only_the_command_line_ends_the_process() -> None:
+PROGRAMS = ("pipeline.cli", "pipeline.adapters.local.front.server")
+"""Rooms that are a program's entrance; the second runs the local AWS in a process of its own."""
+
+
+def test_only_a_programs_entrance_ends_the_process() -> None:
     ending = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in _own()
-        if not module_of(path, ROOT).startswith("pipeline.cli")
+        if not module_of(path, ROOT).startswith(PROGRAMS)
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.Attribute)
         and node.attr in ("exit", "_exit", "abort")

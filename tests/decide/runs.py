@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -93,10 +93,6 @@ def states(plan: Plan, **phases: Phase | TargetState) -> dict[TargetId, TargetSt
     return found
 
 
-def with_(before: Mapping[TargetId, TargetState], **targets: TargetState) -> dict[TargetId, TargetState]:
-    return {target: targets.get(target.owner, state) for target, state in before.items()}
-
-
 def envelopes(said: Sequence[e.Event], every: timedelta = timedelta(seconds=1)) -> tuple[e.Envelope, ...]:
     """As a journal gives them to a fold; the chain of hashes is not a fold's business."""
     return tuple(
@@ -114,5 +110,5 @@ def envelopes(said: Sequence[e.Event], every: timedelta = timedelta(seconds=1)) 
     )
 
 
-def slower(wave: Wave, pace: Pace, *, tolerance: int = 0, max_in_flight: int = 10) -> Wave:
+def paced(wave: Wave, pace: Pace, *, tolerance: int = 0, max_in_flight: int = 10) -> Wave:
     return replace(wave, pace=pace, tolerance=tolerance, max_in_flight=max_in_flight)

@@ -14,7 +14,7 @@ from pipeline.model.plan import Plan, Wave, WaveKind
 from pipeline.model.policy import Pace
 from pipeline.model.run_state import Run, RunState, WaveState, WaveStatus
 from pipeline.model.target_state import Phase, TargetState
-from tests.decide.runs import a_plan, a_wave, slower, states, t
+from tests.decide.runs import a_plan, a_wave, paced, states, t
 
 IN_FLIGHT = (Phase.CLAIMED, Phase.DEPLOYING, Phase.VERIFYING, Phase.ROLLING_BACK)
 FAILED = (Phase.FAILED, Phase.UNKNOWN, Phase.ROLLBACK_FAILED, Phase.QUARANTINED)
@@ -51,13 +51,13 @@ def claims(wave: Wave, run: RunState | None = None, **phases: Phase | TargetStat
 def test_service_and_canary_go_one_by_one_whatever_pace_is_asked_for(
     kind: WaveKind, pace: Pace, failed: int, in_flight: int, healthy: int, room: int
 ) -> None:
-    wave = slower(a_wave("a", "b", kind=kind), pace, max_in_flight=10)
+    wave = paced(a_wave("a", "b", kind=kind), pace, max_in_flight=10)
 
     assert may_start(wave, failed=failed, in_flight=in_flight, healthy_so_far=healthy) == room
 
 
 def test_a_tolerance_does_not_let_a_canary_bet_on_top_of_a_failure() -> None:
-    wave = slower(a_wave("a", "b", kind=WaveKind.CANARY), Pace.STRICT, tolerance=3)
+    wave = paced(a_wave("a", "b", kind=WaveKind.CANARY), Pace.STRICT, tolerance=3)
 
     assert may_start(wave, failed=1, in_flight=0, healthy_so_far=5) == 0
 
@@ -81,7 +81,7 @@ def test_a_tolerance_does_not_let_a_canary_bet_on_top_of_a_failure() -> None:
 def test_a_wave_has_no_more_in_flight_than_have_been_won_nor_than_its_limit(
     in_flight: int, healthy: int, room: int
 ) -> None:
-    wave = slower(WAVE, Pace.WON, max_in_flight=4)
+    wave = paced(WAVE, Pace.WON, max_in_flight=4)
 
     assert may_start(wave, failed=0, in_flight=in_flight, healthy_so_far=healthy) == room
 
@@ -106,14 +106,14 @@ def test_a_wave_has_no_more_in_flight_than_have_been_won_nor_than_its_limit(
 def test_a_strict_wave_bets_no_more_than_its_tolerance_and_one(
     tolerance: int, failed: int, in_flight: int, room: int
 ) -> None:
-    wave = slower(WAVE, Pace.STRICT, tolerance=tolerance, max_in_flight=4)
+    wave = paced(WAVE, Pace.STRICT, tolerance=tolerance, max_in_flight=4)
 
     assert may_start(wave, failed=failed, in_flight=in_flight, healthy_so_far=99) == room
 
 
 @pytest.mark.parametrize(("in_flight", "room"), [(0, 4), (3, 1), (4, 0), (5, 0)])
 def test_a_full_wave_is_held_by_its_limit_alone(in_flight: int, room: int) -> None:
-    wave = slower(WAVE, Pace.FULL, max_in_flight=4)
+    wave = paced(WAVE, Pace.FULL, max_in_flight=4)
 
     assert may_start(wave, failed=0, in_flight=in_flight, healthy_so_far=0) == room
 
@@ -121,7 +121,7 @@ def test_a_full_wave_is_held_by_its_limit_alone(in_flight: int, room: int) -> No
 @pytest.mark.parametrize("pace", list(Pace))
 @pytest.mark.parametrize("tolerance", [0, 1, 3])
 def test_nothing_starts_once_more_have_failed_than_are_tolerated(pace: Pace, tolerance: int) -> None:
-    wave = slower(WAVE, pace, tolerance=tolerance)
+    wave = paced(WAVE, pace, tolerance=tolerance)
 
     assert may_start(wave, failed=tolerance + 1, in_flight=0, healthy_so_far=99) == 0
     assert may_start(wave, failed=tolerance, in_flight=0, healthy_so_far=99) > 0
@@ -173,7 +173,7 @@ def test_targets_won_in_earlier_waves_count() -> None:
 
 
 def test_a_failure_in_an_earlier_wave_that_passed_is_not_held_against_this_one() -> None:
-    plan = a_plan(slower(a_wave("k", "l"), Pace.WON, tolerance=1), a_wave("a", "b", number=3))
+    plan = a_plan(paced(a_wave("k", "l"), Pace.WON, tolerance=1), a_wave("a", "b", number=3))
     found = states(plan, k=Phase.FAILED, l=Phase.HEALTHY)
 
     assert next_claims(plan, 1, run_in(plan, 1), found) == (t("a"),)
@@ -203,25 +203,25 @@ def test_a_canary_goes_on_over_what_was_forgiven_one_by_one() -> None:
 
 
 def test_a_target_is_claimed_once() -> None:
-    wave = slower(WAVE, Pace.FULL)
+    wave = paced(WAVE, Pace.FULL)
 
     assert claims(wave, run_in(a_plan(wave), 0, claimed="a b"), b=Phase.HEALTHY) == "c d e"
 
 
 def test_a_claim_that_has_not_begun_takes_a_place() -> None:
-    wave = slower(WAVE, Pace.FULL, max_in_flight=2)
+    wave = paced(WAVE, Pace.FULL, max_in_flight=2)
 
     assert claims(wave, run_in(a_plan(wave), 0, claimed="a")) == "b"
 
 
 def test_two_regions_of_one_client_are_not_claimed_together() -> None:
-    wave = slower(a_wave("a", "a/eu-west-1", "b", "b/eu-west-1", "b/ap-south-1"), Pace.FULL)
+    wave = paced(a_wave("a", "a/eu-west-1", "b", "b/eu-west-1", "b/ap-south-1"), Pace.FULL)
 
     assert claims(wave) == "a b"
 
 
 def test_a_clients_second_region_waits_for_its_first() -> None:
-    wave = slower(a_wave("a", "a/eu-west-1", "b"), Pace.FULL)
+    wave = paced(a_wave("a", "a/eu-west-1", "b"), Pace.FULL)
     plan = a_plan(wave)
     found = states(plan)
     flying = {**found, t("a"): TargetState(phase=Phase.VERIFYING)}
@@ -232,7 +232,7 @@ def test_a_clients_second_region_waits_for_its_first() -> None:
 
 
 def test_a_client_whose_turn_it_is_not_leaves_its_place_to_the_next() -> None:
-    wave = slower(a_wave("a", "a/eu-west-1", "b", "c"), Pace.STRICT, tolerance=1)
+    wave = paced(a_wave("a", "a/eu-west-1", "b", "c"), Pace.STRICT, tolerance=1)
 
     assert claims(wave) == "a b"
 
@@ -254,7 +254,7 @@ def moments(draw: st.DrawFn) -> _Moment:
     regions = ("us-east-1", "eu-west-1")
     names = [f"{owner}/{region}" for owner in owners for region in regions[: draw(st.integers(1, 2))]]
     kind = draw(st.sampled_from(WaveKind))
-    wave = slower(
+    wave = paced(
         a_wave(*names, kind=kind),
         draw(st.sampled_from(Pace)),
         tolerance=draw(st.integers(0, 3)) if kind is WaveKind.WAVE else 0,

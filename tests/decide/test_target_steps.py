@@ -21,6 +21,7 @@ from pipeline.decide.target_steps import (
     Move,
     Poll,
     ReadChangeSet,
+    StepAction,
     Verify,
     action_id,
     change_set_name,
@@ -204,6 +205,23 @@ def test_a_stack_somebody_else_is_changing_is_waited_for_up_to_the_limit() -> No
     assert step(CLAIMED, moving, after=BUSY_LIMIT + timedelta(seconds=1)) == Conclude(
         events=(e.TargetFailed(reason=reason, fault=e.Fault.ACCOUNT),)
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "limit", "action"),
+    [
+        ((CLAIMED, seen(), INTENDED, MADE), timedelta(hours=1), ReadChangeSet()),
+        (RUNNING, timedelta(hours=36), Poll()),
+    ],
+)
+def test_aws_itself_is_waited_for_up_to_a_limit(
+    said: tuple[e.TargetEvent, ...], limit: timedelta, action: StepAction
+) -> None:
+    past = step(*said, after=limit + timedelta(seconds=1))
+
+    assert step(*said, after=limit) == Do(action=action)
+    assert isinstance(past, Conclude)
+    assert [type(event) for event in past.events] == [e.TargetFailed]
 
 
 def test_each_new_attempt_has_a_name_of_its_own() -> None:

@@ -6,7 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.adapters.simulated.cloud import Break
+from pipeline.adapters.simulated.cloud import Break, Temper
+from pipeline.adapters.simulated.faults import Fault, FaultKind
+from pipeline.adapters.simulated.stack import CloudTimes
 from pipeline.model.ending import EndingKind
 from pipeline.model.stack import StackSnapshot, StackStatus
 from pipeline.ports import Place
@@ -58,3 +60,25 @@ def test_alarms_that_cannot_be_read_do_not_fail_a_bake_but_never_let_it_pass(tmp
     plan = company.plan("1.2.0")
     assert company.promote(plan).kind is EndingKind.ROLLED_BACK
     assert set(company.runs().values()) == {"1.1.0"}
+
+
+def test_an_execution_whose_answer_was_lost_is_found_again_although_its_events_lag(tmp_path: Path) -> None:
+    company = Company(tmp_path, temper=Temper(times=CloudTimes(lag=timedelta(seconds=20))))
+    company.build("1.0.0")
+    company.promote(company.plan("1.0.0"))
+    company.build("1.1.0")
+    plan = company.plan("1.1.0")
+    lost = Fault(kind=FaultKind.LOST_APPLIED, call="execute_change_set", times=1)
+    company.cloud.fault(lost)
+    assert company.promote(plan).kind is EndingKind.SUCCEEDED
+    assert sorted(company.deployments("1.1.0")) == sorted(str(t.id) for t in plan.targets)
+
+
+def test_a_call_that_was_lost_on_its_way_to_aws_is_made_again_once_that_is_certain(tmp_path: Path) -> None:
+    company = Company(tmp_path)
+    company.build("1.0.0")
+    plan = company.plan("1.0.0")
+    lost = Fault(kind=FaultKind.LOST_NOT_APPLIED, call="execute_change_set", times=1)
+    company.cloud.fault(lost)
+    assert company.promote(plan).kind is EndingKind.SUCCEEDED
+    assert sorted(company.deployments("1.0.0")) == sorted(str(t.id) for t in plan.targets)

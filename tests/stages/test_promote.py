@@ -66,7 +66,8 @@ def planned(company: Company, version: str) -> Plan:
 
 def tell(company: Company, version: str, *events: e.ReleaseEvent) -> None:
     stream = e.release_stream(ReleaseName(SERVICE, version))
-    company.journal.append(stream, events, expected=company.journal.head(stream).seq, fence=0, actor="ci")
+    head = company.journal.head(stream)
+    company.journal.append(stream, events, expected=head.seq, fence=head.fence, actor="ci")
 
 
 def tell_target(company: Company, target: TargetId, *events: e.TargetEvent) -> None:
@@ -343,12 +344,11 @@ def test_a_halted_release_gives_way_only_when_nothing_of_it_is_in_flight(company
     old = halted(company, "1.0.0")
     open_one = old.waves[2].targets[0]
     wanted = old.target(open_one).desired
-    new = planned(company, "1.1.0")
     started = e.TargetClaimed(release="intake@1.0.0", plan=plan_digest(old), wave=2, desired=wanted)
     tell_target(company, open_one, started)
     # Planned after the claim, so that nothing but the open target stands in the way.
     company.clock.advance(timedelta(minutes=1))
-    new = company.plan("1.1.0")
+    new = planned(company, "1.1.0")
 
     assert said(refused(company, new))[:3] == (
         LeaseHeld,
@@ -434,6 +434,10 @@ def test_a_halt_exits_3_and_says_what_stands_where_and_what_to_type(company: Com
     plan = planned(company, "1.0.0")
     run = RunState(run=Run.HALTED, halted_because="no answer", halted_in=2)
     broken = TargetState(phase=Phase.FAILED, reason="no answer")
+    remedy = (
+        "see `release status intake@1.0.0`; then `release rollback intake@1.0.0 --wave 2 --reason …`"
+        " or `release resume intake@1.0.0 --reason …`"
+    )
     fault = meaning(plan, EndingKind.HALTED, run, [TargetState(), broken])
 
     assert fault is not None
@@ -442,8 +446,7 @@ def test_a_halt_exits_3_and_says_what_stands_where_and_what_to_type(company: Com
         3,
         "intake@1.0.0 is halted: no answer",
         "of 8 targets: 1 FAILED, 6 HEALTHY, 1 PENDING",
-        "see `release status intake@1.0.0`; then `release rollback intake@1.0.0 --wave 2 --reason …`"
-        " or `release resume intake@1.0.0 --reason …`",
+        remedy,
     )
 
 
