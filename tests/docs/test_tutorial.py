@@ -87,6 +87,7 @@ def _fleet(desk: Desk) -> dict[str, str | None]:
 
 
 @pytest.mark.local_aws
+@pytest.mark.tutorial
 def test_the_tutorial_works_as_typed_and_leaves_every_account_on_its_first_release(desk: Desk) -> None:
     lines = commands(TUTORIAL)
 
