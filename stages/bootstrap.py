@@ -99,6 +99,7 @@ def bootstrap(world: BootstrapWorld, fleet: Fleet, scope: str, name: str = "") -
     for path in accounts.units.ensure(UNITS):
         accounts.said(f"made the organisational unit {path}")
     organization = accounts.accounts.organization()
+    _check_organization(fleet, organization)
     rows = _make_accounts(world, owners)
     members = frozenset(account.id for account in accounts.accounts.accounts())
     tools = _tools_account(world, fleet)
@@ -124,6 +125,17 @@ def bootstrap(world: BootstrapWorld, fleet: Fleet, scope: str, name: str = "") -
 
 
 # --- what is asked for -------------------------------------------------------------------------------
+
+
+def _check_organization(fleet: Fleet, organization: str) -> None:
+    named = fleet.tools.organization
+    if named and named != organization:
+        raise UsageError(
+            f"fleet.toml is of the organisation {named}, and these credentials are of {organization}",
+            state="no account was made or entered",
+            remedy="use that organisation's credentials; or, for a new beginning, take [tools] and every `account`"
+            " out of fleet.toml",
+        )
 
 
 def _owners(fleet: Fleet, scope: str, name: str) -> tuple[_Owner, ...]:

@@ -59,7 +59,7 @@ def load_manifest(
         raise NotFound(
             f"{release} has not been built",
             state="nothing was touched",
-            remedy=f"release build --version {release.version}",
+            remedy=f"run `release build {release.service}` from a commit tagged {release.service}/{release.version}",
         )
     return open_manifest(envelope, check, release), digest(sha256_hex(envelope))
 

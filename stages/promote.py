@@ -22,13 +22,21 @@ from pipeline.errors import (
 )
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
-from pipeline.model.ids import ReleaseName, TargetId
+from pipeline.model.ids import Digest, ReleaseName, TargetId
 from pipeline.model.plan import Plan, plan_digest
 from pipeline.model.run_state import ENDED, Run, RunState, fold_run
-from pipeline.model.target_state import IN_FLIGHT, Phase, TargetState, fold_target
-from pipeline.ports import Clock, Journal
+from pipeline.model.target_state import IN_FLIGHT, Phase, TargetState, evolve_target, fold_target
+from pipeline.ports import Clock, Journal, Latch
 
-__all__ = ["Admission", "active_release", "admit", "error_of", "read_run", "read_targets"]
+__all__ = [
+    "Admission",
+    "active_release",
+    "admit",
+    "error_of",
+    "read_run",
+    "read_targets",
+    "refuse_without_evidence",
+]
 
 _MOVES = (e.TargetClaimed, e.RollbackClaimed, e.TargetCleared)
 """What makes a plan that was made before it stale."""
@@ -56,13 +64,15 @@ def read_run(journal: Journal, release: ReleaseName) -> RunState:
 
 
 def read_targets(journal: Journal, plan: Plan) -> dict[TargetId, TargetState]:
-    """Every target of the plan as its own stream tells it; PENDING where this plan has not touched it."""
+    """Every target of the plan as this plan left it, whatever came later; PENDING where it has not touched it."""
     wanted = plan_digest(plan)
     found: dict[TargetId, TargetState] = {}
     for target in plan.targets:
-        state = fold_target(journal.read(e.target_stream(plan.release.service, target.id)))
-        fresh = TargetState(observed=state.observed, goods=state.goods)
-        found[target.id] = state if state.plan == wanted else fresh
+        state, last = TargetState(), None
+        for entry in journal.read(e.target_stream(plan.release.service, target.id)):
+            state = evolve_target(state, entry)
+            last = state if state.plan == wanted else last
+        found[target.id] = last or TargetState(observed=state.observed, goods=state.goods)
     return found
 
 
@@ -75,7 +85,7 @@ def active_release(journal: Journal, service: str) -> tuple[ReleaseName, RunStat
     return None
 
 
-def admit(plan: Plan, journal: Journal, clock: Clock, who: Admission) -> RunState:
+def admit(plan: Plan, journal: Journal, clock: Clock, who: Admission, latch: Latch | None = None) -> RunState:
     """Fix the plan in the release's journal, or find it fixed already. Called under the service's lease.
 
     EvidenceMissing: this digest did not pass `release test`. PlanStale: the world has moved since.
@@ -91,9 +101,9 @@ def admit(plan: Plan, journal: Journal, clock: Clock, who: Admission) -> RunStat
     if run.plan == plan_digest(plan):
         return run
     _refuse_a_second_plan(plan, run)
-    _refuse_without_evidence(plan, run)
+    refuse_without_evidence(plan.release, plan.digest, run)
     _refuse_stale(plan, journal, clock)
-    _make_room(plan, journal, who)
+    _make_room(plan, journal, who, latch)
     stream = e.release_stream(plan.release)
     fixed = e.PlanFixed(plan=plan_digest(plan), waves=len(plan.waves))
     head = journal.head(stream)
@@ -115,15 +125,17 @@ def _refuse_a_second_plan(plan: Plan, run: RunState) -> None:
     )
 
 
-def _refuse_without_evidence(plan: Plan, run: RunState) -> None:
+def refuse_without_evidence(release: ReleaseName, digest: Digest | None, run: RunState) -> None:
+    """EvidenceMissing where this very digest did not pass `release test`."""
     evidence = run.evidence
-    proven = evidence is not None and evidence.digest == plan.digest
+    proven = evidence is not None and evidence.digest == digest
     if proven and evidence is not None and evidence.failed == 0 and evidence.passed > 0:
         return
-    problem = f"{plan.release} did not pass `release test`"
+    problem, remedy = f"{release} did not pass `release test`", f"run `release test {release}`"
     if proven and evidence is not None:
-        problem = f"{plan.release} failed its tests: {evidence.failed} failed, {evidence.passed} passed"
-    raise EvidenceMissing(problem, state="nothing was touched", remedy=f"run `release test {plan.release}`")
+        problem = f"{release} failed its tests: {evidence.failed} failed, {evidence.passed} passed"
+        remedy = f"mend the service and build a new version; `release test {release}` tries this one again"
+    raise EvidenceMissing(problem, state="nothing was touched", remedy=remedy)
 
 
 def _refuse_stale(plan: Plan, journal: Journal, clock: Clock) -> None:
@@ -142,13 +154,14 @@ def _refuse_stale(plan: Plan, journal: Journal, clock: Clock) -> None:
             )
 
 
-def _make_room(plan: Plan, journal: Journal, who: Admission) -> None:
+def _make_room(plan: Plan, journal: Journal, who: Admission, latch: Latch | None) -> None:
     """One release of a service at a time; a halted one gives way and stays where it is."""
     active = active_release(journal, plan.release.service)
     if active is None or active[0] == plan.release:
         return
     other, run = active
-    if run.run in _UNDER_WAY:
+    halted = latch is not None and run.run is not Run.ROLLING_BACK and latch.read(str(other)) is not None
+    if run.run in _UNDER_WAY and not halted:
         raise LeaseHeld(
             f"{other} is under way and {plan.release} has to wait",
             state=f"{other} is {run.run}",

@@ -5,20 +5,20 @@ Each of them is one conditional write; the engine obeys it at its next step, in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.decide.pace import FAILED_PHASES
 from pipeline.decide.rollback import waves_to_roll_back
 from pipeline.errors import NotFound, ReleaseHalted, UsageError
 from pipeline.model import event as e
 from pipeline.model.ids import ReleaseName, TargetId
-from pipeline.model.plan import Plan, WaveKind
+from pipeline.model.plan import Plan, WaveKind, plan_digest
 from pipeline.model.run_state import ENDED, Run, RunState
 from pipeline.model.target_state import Phase, fold_target
 from pipeline.ports import Halt, Journal, Latch
 from stages.promote import Admission, read_run, read_targets
 
-__all__ = ["RollbackScope", "clear", "halt", "order_rollback", "resume"]
+__all__ = ["RollbackScope", "as_halted", "clear", "halt", "order_rollback", "resume"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +34,30 @@ class RollbackScope:
 def halt(release: ReleaseName, reason: str, actor: str, journal: Journal, latch: Latch) -> Halt:
     """Close the latch: no runner and no lease is needed. Every runner reads it before its next claim or call."""
     run = read_run(journal, release)
+    if run.plan is None:
+        raise UsageError(
+            f"{release} was never promoted: there is nothing to halt",
+            remedy=f"see `release status {release}`",
+        )
     if run.run in ENDED:
         raise UsageError(
             f"{release} is not under way: it is {run.run}",
             remedy=f"see `release status {release}`",
         )
     return latch.close(str(release), reason, actor)
+
+
+def as_halted(run: RunState, closed: Halt | None) -> RunState:
+    """The run as it stands with its latch: no runner may have come by to write the halt down."""
+    if closed is None or run.plan is None or run.run in (Run.HALTED, Run.ROLLING_BACK, *ENDED):
+        return run
+    return replace(
+        run,
+        run=Run.HALTED,
+        halted_because=closed.reason,
+        halted_by=closed.actor,
+        halted_in=run.current_wave,
+    )
 
 
 def resume(plan: Plan, reason: str, journal: Journal, latch: Latch, who: Admission) -> RunState:
@@ -105,9 +123,9 @@ def order_rollback(
 
 def _refuse_untouched(plan: Plan, order: e.RollbackOrdered, journal: Journal) -> None:
     """A single target that this run has not reached has nothing to go back from."""
-    targets = read_targets(journal, plan)
     for target in order.targets:
-        if targets[target].phase in (Phase.PENDING, Phase.SKIPPED):
+        state = fold_target(journal.read(e.target_stream(plan.release.service, target)))
+        if state.plan != plan_digest(plan) or state.phase in (Phase.PENDING, Phase.SKIPPED):
             raise UsageError(
                 f"{target} is not on {plan.release}: this run has not touched it, or a later release has",
                 state="nothing was changed",

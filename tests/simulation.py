@@ -104,6 +104,7 @@ class Company:
         self.latch = MemoryLatch(self.clock)
         self.artifacts = FolderArtifacts(self.tmp / "artifacts")
         self.stopped = False
+        self.warnings: list[str] = []
         self.holders = 0
 
     # --- releases ------------------------------------------------------------------------------
@@ -212,6 +213,7 @@ class Company:
                 actor=who.actor,
                 verify=_Unverified(),
                 heard=lambda _: None,
+                warned=self.warnings.append,
             )
             workers = InlineWorkers(self.clock)
             return run_loop(

@@ -8,7 +8,10 @@ import typer
 
 from pipeline.cli.console import Settings, result, result_json
 from pipeline.compose import House
+from pipeline.errors import UsageError
 from pipeline.views.text import plain, table
+
+KINDS = ("client", "service", "test", "tools")
 
 account = typer.Typer(no_args_is_help=True, help="The accounts that Tidegate made or was given.")
 
@@ -30,10 +33,20 @@ def show(
 ) -> None:
     """List names, kinds, account ids and, of test accounts, states."""
     settings: Settings = context.obj
+    if kind not in ("", *KINDS):
+        raise UsageError(
+            f"there is no kind {kind!r}", state="nothing was done", remedy=f"write one of: {', '.join(KINDS)}"
+        )
     rows = House(settings.project).store.registry.rows(kind)
     if as_json:
         accounts = [
-            {"name": r.name, "kind": r.kind, "account": r.account, "state": r.state, "note": r.note}
+            {
+                "name": r.name,
+                "kind": r.kind,
+                "account": r.account,
+                "state": r.state or None,
+                "note": r.note or None,
+            }
             for r in rows
         ]
         result_json({"format_version": 1, "accounts": accounts})

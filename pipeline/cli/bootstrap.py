@@ -25,4 +25,4 @@ def command(
     for line in done.outside:
         tell(f"outside the organisation, for its owner to deploy: {line}")
     changes = len(done.did) + len(done.filled)
-    result(f"{changes} changes\n\nnext: release build" if changes else "everything stands already")
+    result(f"{changes} changes\n\nnext: release build SERVICE" if changes else "everything stands already")

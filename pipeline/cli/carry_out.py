@@ -79,7 +79,10 @@ def conclude(
     elif ending.kind is EndingKind.WAVE_PASSED:
         _say(as_json or quiet, f"as far as was asked for\n\nnext: release promote {plan.release}")
     else:
-        _say(as_json or quiet, f"{plan.release} is {ending.kind.value}\n\nnext: release fleet --live")
+        _say(
+            as_json or quiet,
+            f"{plan.release} has reached every target of its plan\n\nnext: release fleet --live",
+        )
 
 
 def _rolled_back(plan: Plan, targets: Mapping[TargetId, TargetState]) -> str:

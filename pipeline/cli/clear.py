@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import Settings, result
-from pipeline.cli.names import a_target
+from pipeline.cli.names import a_reason, a_target
 from pipeline.compose import House
 from stages.rollback import clear
 
@@ -24,6 +24,7 @@ def command(
 ) -> None:
     """Take a target out of quarantine, once a person has looked at its stack."""
     settings: Settings = context.obj
+    reason = a_reason(reason)
     house = House(settings.project)
     wanted = a_target(target)
     with house.holding(service) as held:

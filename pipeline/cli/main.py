@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.console import Settings, tell
+from pipeline.cli.console import Settings, result, tell
 from pipeline.errors import ReleaseError
 from pipeline.views.errors import error_text
 
@@ -63,12 +63,23 @@ def application(words: Collection[str]) -> typer.Typer:
     return app
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        result(f"tidegate {version('tidegate')}")
+        raise typer.Exit
+
+
 def _settings(
     context: typer.Context,
     project: Annotated[
         Path, typer.Option("--project", "-C", help="A folder in the project that holds fleet.toml.")
     ] = Path(),
     yes: Annotated[bool, typer.Option("--yes", help="Answer ordinary prompts with yes.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Tell the version.")
+    ] = False,
 ) -> None:
     context.obj = Settings(project=project, yes=yes)
 

@@ -6,7 +6,7 @@ from pipeline.errors import UsageError
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.ports import Journal
 
-__all__ = ["a_release", "a_target", "newest_release"]
+__all__ = ["a_reason", "a_release", "a_target", "newest_release"]
 
 
 def a_release(text: str) -> ReleaseName:
@@ -14,6 +14,16 @@ def a_release(text: str) -> ReleaseName:
         return ReleaseName.parse(text)
     except ValueError as fault:
         raise UsageError(str(fault), state="nothing was done", remedy="write SERVICE@VERSION") from None
+
+
+def a_reason(text: str) -> str:
+    if not text.strip():
+        raise UsageError(
+            "the reason is empty",
+            state="nothing was done",
+            remedy="say why in a few words: it stands in the journal",
+        )
+    return text.strip()
 
 
 def a_target(text: str) -> TargetId:

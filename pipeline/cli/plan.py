@@ -21,6 +21,17 @@ def register(app: typer.Typer) -> None:
     app.command("plan")(command)
 
 
+def _write(output: Path, content: bytes) -> None:
+    try:
+        output.write_bytes(content)
+    except OSError as fault:
+        raise UsageError(
+            f"{output} cannot be written: {fault.strerror}",
+            state="the plan is made and stored",
+            remedy="name another file; `release promote RELEASE` does not need one",
+        ) from fault
+
+
 def command(
     context: typer.Context,
     release: Annotated[str, typer.Argument(help="SERVICE@VERSION")],
@@ -41,7 +52,7 @@ def command(
         )
     plan = House(settings.project).plan(a_release(release))
     if output is not None:
-        output.write_bytes(plan_document(plan))
+        _write(output, plan_document(plan))
         tell(f"written to {output}; carry it out with: release promote {output}")
     if as_json or form == "json":
         result_json(plan_json(plan))

@@ -17,7 +17,7 @@ from pipeline.model.plan import Plan
 from pipeline.model.run_state import ENDED
 from pipeline.views.text import plain
 from stages.plan import read_plan_document
-from stages.promote import read_run
+from stages.promote import read_run, refuse_without_evidence
 
 
 def register(app: typer.Typer) -> None:
@@ -37,9 +37,10 @@ def command(
 ) -> None:
     """Move a release through its waves: the service's account, the canary, then the rest."""
     settings: Settings = context.obj
-    house = House(settings.project, streamed if as_stream else heard)
+    house = House(settings.project, streamed if as_stream else heard, tell)
     how_far = _until(until)
     plan = _plan(house, release)
+    _check_wave(plan, how_far)
     with stopping() as signals, house.holding(plan.release.service) as held:
         ending = house.promote(plan, held, how_far)
     conclude(house, plan, ending, signals, as_json=as_json, quiet=as_stream)
@@ -52,10 +53,24 @@ def _until(text: str) -> Until:
         return Until(blocked=False)
     kind, colon, number = text.partition(":")
     if kind == "wave" and colon and number.isdecimal():
-        return Until(blocked=True, wave=int(number))
+        return Until(blocked=False, wave=int(number))
     raise UsageError(
         f"--until {text!r} means nothing", state="nothing was done", remedy="write blocked, done or wave:N"
     )
+
+
+def _check_wave(plan: Plan, how_far: Until) -> None:
+    if how_far.wave is None:
+        return
+    try:
+        plan.wave_numbered(how_far.wave)
+    except KeyError:
+        known = ", ".join(f"{wave.number} ({wave.name})" for wave in plan.waves)
+        raise UsageError(
+            f"{plan.release} has no wave {how_far.wave}: its waves are {known}",
+            state="nothing was done",
+            remedy="name one of them, or write --until done",
+        ) from None
 
 
 def _plan(house: House, text: str) -> Plan:
@@ -74,6 +89,7 @@ def _plan(house: House, text: str) -> Plan:
         if run.run in ENDED:
             tell(f"{release} is {run.run} already; a new plan (release plan -o) would start it anew")
         return fixed
+    refuse_without_evidence(release, run.digest, run)
     tell(f"planning {release}")
     plan = house.plan(release)
     for skipped in plan.skipped:

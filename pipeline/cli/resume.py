@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import Settings, heard, result
-from pipeline.cli.names import a_release
+from pipeline.cli.names import a_reason, a_release
 from pipeline.compose import House
 from pipeline.errors import UsageError
 from pipeline.model.run_state import ENDED
@@ -25,6 +25,7 @@ def command(
 ) -> None:
     """Let a halted release go on. What has failed so far is accepted and stays as it is."""
     settings: Settings = context.obj
+    reason = a_reason(reason)
     house = House(settings.project, heard)
     name = a_release(release)
     plan = house.fixed_plan(name)

@@ -9,7 +9,7 @@ import typer
 
 from pipeline.cli.carry_out import conclude, stopping
 from pipeline.cli.console import Settings, ask, heard, tell
-from pipeline.cli.names import a_release, a_target
+from pipeline.cli.names import a_reason, a_release, a_target
 from pipeline.compose import Held, House
 from pipeline.engine.loop import Until
 from pipeline.errors import LeaseHeld, UsageError
@@ -38,7 +38,8 @@ def command(
 ) -> None:
     """Put targets back, newest first, each on the release it had before. A running promotion is halted first."""
     settings: Settings = context.obj
-    house = House(settings.project, heard)
+    reason = a_reason(reason)
+    house = House(settings.project, heard, tell)
     name = a_release(release)
     scope = _scope(wave, only=only, everything=everything, target=target)
     plan = house.fixed_plan(name)

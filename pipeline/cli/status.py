@@ -15,6 +15,7 @@ from pipeline.model.ids import ReleaseName
 from pipeline.model.run_state import ENDED, Run
 from pipeline.views.status import status_json, status_text
 from stages.promote import read_run, read_targets
+from stages.rollback import as_halted
 
 _EVERY_SECONDS = 2
 
@@ -44,7 +45,7 @@ def command(
 
 def _show(house: House, name: ReleaseName, *, as_json: bool) -> Run:
     journal = house.store.journal
-    run = read_run(journal, name)
+    run = as_halted(read_run(journal, name), house.store.latch.read(str(name)))
     plan = house.fixed_plan(name)
     targets = read_targets(journal, plan) if plan is not None else {}
     now = house.clock.now()

@@ -9,7 +9,9 @@ import typer
 from pipeline.cli.console import Settings, result, result_json, tell
 from pipeline.cli.names import a_release
 from pipeline.compose import House, prove
+from pipeline.errors import TestsFailed
 from pipeline.model.codec import to_json
+from stages.promote import read_run
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +29,14 @@ def command(
     """Lease test accounts, deploy there as at clients, run the integration tests, hand the accounts back."""
     settings: Settings = context.obj
     name = a_release(release)
-    report = prove(House(settings.project), name, accounts, tell)
+    house = House(settings.project)
+    try:
+        report = prove(house, name, accounts, tell)
+    except TestsFailed:
+        evidence = read_run(house.store.journal, name).evidence
+        if as_json and evidence is not None:
+            result_json({"format_version": 1, "evidence": to_json(evidence), "quarantined": None})
+        raise
     evidence = report.evidence
     dirty = [found for found in report.back if found.problem]
     for found in dirty:

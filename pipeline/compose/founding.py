@@ -33,7 +33,7 @@ def found(house: House, scope: str, name: str, say: Callable[[str], None]) -> Bo
     done = bootstrap(
         BootstrapWorld(accounts=accounts, stacks=stacks, caller=caller), house.fleet, scope, name
     )
-    path = house.project.root / FLEET_FILE
+    path = house.root / FLEET_FILE
     for filled in done.filled:
         selector = ("name", filled.name) if filled.name else None
         set_value(path, filled.table, selector, filled.key, filled.value)

@@ -16,10 +16,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.adapters.local.artifacts import FolderArtifacts
 from pipeline.adapters.local.clock import SystemClock
 from pipeline.adapters.local.processes import holder_name
 from pipeline.adapters.local.store import LocalStore, open_store
-from pipeline.config import Project, find_root, load_project
+from pipeline.config import Project, find_root, load_fleet, load_project
+from pipeline.config.project import FLEET_FILE
 from pipeline.decide.findings import Finding
 from pipeline.decide.parameters import STANDARD
 from pipeline.engine.heartbeat import Heartbeat
@@ -31,7 +33,7 @@ from pipeline.model.ending import Ending
 from pipeline.model.event import Envelope
 from pipeline.model.fleet import Fleet, Tools
 from pipeline.model.ids import AccountId, Digest, ReleaseName
-from pipeline.model.plan import Plan, plan_digest
+from pipeline.model.plan import Plan, plan_digest, plan_to_json
 from pipeline.model.release import Manifest, ServiceSpec
 from pipeline.ports import Alarms, Artifacts, Place, Stacks, Verifier
 from pipeline.views.fleet import FleetRow
@@ -50,6 +52,8 @@ __all__ = ["POOL_SIZE", "Held", "House", "ask_to_stop", "local_home", "state_pat
 POOL_SIZE = 32
 """Threads that make AWS calls; more targets than this wait on a heap, not in threads."""
 
+_KEPT = "kept"
+"""Plans beside the state stand under this name where a bucket would stand under its Region's."""
 _stop = threading.Event()
 
 
@@ -96,9 +100,15 @@ class Held:
 class House:
     """Everything one command needs, built on first use. start: a folder inside the project."""
 
-    def __init__(self, start: Path, heard: Callable[[Envelope, Plan], None] = lambda *_: None) -> None:
+    def __init__(
+        self,
+        start: Path,
+        heard: Callable[[Envelope, Plan], None] = lambda *_: None,
+        warned: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._start = start
         self._heard = heard
+        self._warned = warned
         self.clock = SystemClock()
 
     # --- files and state -----------------------------------------------------------------------
@@ -109,11 +119,17 @@ class House:
 
     def read_again(self) -> None:
         """After fleet.toml has been written to."""
-        del self.project
+        self.__dict__.pop("project", None)
+        self.__dict__.pop("fleet", None)
 
-    @property
+    @cached_property
+    def root(self) -> Path:
+        """The folder with fleet.toml, which is not read: a fault in a file must not keep anybody from halting."""
+        return find_root(self._start)
+
+    @cached_property
     def fleet(self) -> Fleet:
-        return self.project.fleet
+        return load_fleet(self.root / FLEET_FILE)
 
     @cached_property
     def tools(self) -> Tools:
@@ -128,7 +144,7 @@ class House:
 
     @cached_property
     def store(self) -> LocalStore:
-        return open_store(state_path(self.project.root), self.clock)
+        return open_store(state_path(self.root), self.clock)
 
     # --- identities ----------------------------------------------------------------------------
 
@@ -297,6 +313,7 @@ class House:
 
     def plan(self, release: ReleaseName) -> Plan:
         """Verify the release, then make and store a plan for it."""
+        self.project  # noqa: B018 - every fault of every file is told before anything is asked of AWS
         manifest, envelope = self.manifest(release)
         artifacts = self.artifacts()
         verify_release(manifest, artifacts, self.fleet.regions)
@@ -321,7 +338,17 @@ class House:
     def fixed_plan(self, release: ReleaseName) -> Plan | None:
         """The plan this release is being, or was, promoted under; None where it never was."""
         run = read_run(self.store.journal, release)
-        return load_plan(run.plan, self.artifacts()) if run.plan is not None else None
+        return self._stored_plan(run.plan) if run.plan is not None else None
+
+    def _stored_plan(self, wanted: Digest) -> Plan:
+        """From beside the state, or else from the artifact store: status has to work while AWS does not."""
+        kept = FolderArtifacts(self.root / ".tidegate" / "plans", home=_KEPT)
+        try:
+            return load_plan(wanted, kept)
+        except IntegrityBroken:
+            plan = load_plan(wanted, self.artifacts())
+        kept.put(plan_to_json(plan), (_KEPT,))
+        return plan
 
     # --- carrying out --------------------------------------------------------------------------
 
@@ -336,7 +363,7 @@ class House:
             yield Held(admission=Admission(fence=lease.fence, actor=actor), heartbeat=heartbeat, lease=name)
 
     def promote(self, plan: Plan, held: Held, until: Until) -> Ending:
-        admit(plan, self.store.journal, self.clock, held.admission)
+        admit(plan, self.store.journal, self.clock, held.admission, self.store.latch)
         return self.drive(plan, held, until)
 
     def drive(self, plan: Plan, held: Held, until: Until) -> Ending:
@@ -347,6 +374,7 @@ class House:
             actor=held.admission.actor,
             verify=lambda: self._verify(plan),
             heard=lambda entry: self._heard(entry, plan),
+            warned=self._warned,
         )
         return run_loop(
             self.world(),

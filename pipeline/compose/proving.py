@@ -40,7 +40,7 @@ def prove(house: House, release: ReleaseName, accounts: int | None, say: Callabl
     if service is None:
         raise UsageError(f"the fleet has no service {release.service}", remedy="add it to fleet.toml")
     world = house.world("TidegateTest")
-    junit = house.project.root / ".tidegate" / "evidence" / f"{release.service}-{release.version}.xml"
+    junit = house.root / ".tidegate" / "evidence" / f"{release.service}-{release.version}.xml"
     junit.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         request = TestRequest(
@@ -54,7 +54,8 @@ def prove(house: House, release: ReleaseName, accounts: int | None, say: Callabl
             actor=house.actor,
         )
         keeper = stack.enter_context(LeaseKeeper(house.store.leases, house.clock, holder_name()))
-        lease = house.store.leases.take(f"test/{release}", holder_name(), LEASE_TTL)
+        # One for the service, not for the release: fences have to grow along a test account's own stream.
+        lease = house.store.leases.take(f"test/{release.service}", holder_name(), LEASE_TTL)
         heartbeat = stack.enter_context(Heartbeat(house.store.leases, house.clock, lease))
         runner = Runner(
             lease=lease.name, fence=lease.fence, actor=house.actor, verify=lambda: None, heard=_unheard

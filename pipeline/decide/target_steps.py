@@ -37,6 +37,7 @@ __all__ = [
     "Verify",
     "action_id",
     "change_set_name",
+    "given_up",
     "mark_of",
     "next_step",
     "quarantine_command",
@@ -239,6 +240,14 @@ def _nowhere_to_go_back_to(target: PlannedTarget, seen: e.TargetObserved) -> Mov
         return Conclude(events=(e.TargetRolledBack(to=""),))
     reason = "this was the first deployment here: there is no earlier good release to go back to"
     return Conclude(events=(e.TargetQuarantined(reason=reason, command=quarantine_command(target)),))
+
+
+def given_up(target: PlannedTarget, state: TargetState, reason: str) -> tuple[e.TargetEvent, ...]:
+    """What is said of a target in flight that cannot be followed any longer."""
+    if state.action is not None and state.action.direction is e.Direction.BACK:
+        quarantined = e.TargetQuarantined(reason=reason, command=quarantine_command(target))
+        return (e.RollbackFailed(reason=reason), quarantined)
+    return (e.TargetUnknown(reason=reason),)
 
 
 def _give_up(target: PlannedTarget, action: Action, reason: str) -> Move:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from pipeline.decide.target_steps import given_up
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.tick import Tick, TickStatus, tick
 from pipeline.engine.workers import Workers
@@ -16,6 +17,9 @@ from pipeline.model.ids import TargetId
 from pipeline.model.plan import Plan, plan_digest
 
 __all__ = ["FanOut"]
+
+_OUTAGE = timedelta(minutes=30)
+_WARN_EVERY = timedelta(seconds=10)
 
 
 class FanOut:
@@ -32,6 +36,8 @@ class FanOut:
         self._targets = {target.id: target for target in plan.targets}
         self._due: list[tuple[datetime, int, Callable[[], object]]] = []
         self._order = itertools.count()
+        self._troubled: dict[TargetId, datetime] = {}
+        self._warned: datetime | None = None
 
     def begin(self, targets: Sequence[TargetId]) -> None:
         """Say that these are ours now, each in its own stream, and tick them."""
@@ -82,12 +88,34 @@ class FanOut:
                 others.append(value)
         return others
 
+    def _is_lost(self, result: Tick) -> bool:
+        """Whether AWS could not be asked about this target for so long that nobody knows any more how it is.
+
+        Until then a person hears of it, now and then, rather than wonder about the silence.
+        """
+        target, now = result.target, self._world.clock.now()
+        if not result.trouble:
+            self._troubled.pop(target, None)
+            return False
+        since = self._troubled.setdefault(target, now)
+        if now - since > _OUTAGE:
+            reason = f"AWS could not be asked since {since:%H:%M:%S} UTC: {result.reason}"
+            self._ledger.say(target, given_up(self._targets[target], self._ledger.target(target), reason))
+            return True
+        if now - since > _WARN_EVERY and (self._warned is None or now - self._warned > _WARN_EVERY):
+            self._warned = now
+            self._runner.warned(f"{target}: trying again since {since:%H:%M:%S} UTC: {result.reason}")
+        return False
+
     def _work(self, target: TargetId) -> Callable[[], object]:
         planned = self._targets[target]
         return lambda: tick(self._world, self._runner, self._ledger, self._plan, planned)
 
     def _ticked(self, result: Tick, *, stopped: bool) -> None:
         target = result.target
+        if self._is_lost(result):
+            self.busy.discard(target)
+            return
         if result.status is TickStatus.GO_ON and not stopped:
             self.tick(target)
         elif result.status is TickStatus.WAIT and result.until is not None:

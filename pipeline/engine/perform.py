@@ -62,6 +62,8 @@ class Again:
 
     reason: str
     after: timedelta | None = None
+    trouble: bool = False
+    """AWS could not be asked, rather than that it is still at work."""
 
 
 Performed: TypeAlias = Said | Again
@@ -82,10 +84,10 @@ def perform(world: World, runner: Runner, job: Job, action: steps.StepAction) ->
     try:
         return _perform(world, runner, job, action)
     except Throttled as fault:
-        return Again(fault.problem, _THROTTLED)
+        return Again(fault.problem, _THROTTLED, trouble=True)
     except AnswerLost as fault:
         # The journal stands on the intent, so the next decision is to look.
-        return Again(fault.problem)
+        return Again(fault.problem, trouble=True)
     except (AccountUnusable, AccessRefused) as fault:
         return _kept_out(world, job, fault.problem)
     except IntegrityBroken as fault:
@@ -161,7 +163,7 @@ def _clear_then_look(world: World, runner: Runner, job: Job) -> Performed:
                 world.stacks.delete_change_set(job.place, job.target.stack, name)
             except ChangeSetBusy:
                 break  # somebody else's is being executed: the look that follows waits for its end
-    return Said((e.ExecutionAbandoned(reason="nothing was executed; looking again"),))
+    return Said((e.ExecutionAbandoned(reason="looking again"),))
 
 
 def _was_executed(world: World, runner: Runner, job: Job) -> bool | None:

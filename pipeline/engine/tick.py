@@ -43,6 +43,8 @@ class Tick:
     status: TickStatus
     until: datetime | None = None
     reason: str = ""
+    trouble: bool = False
+    """AWS could not be asked."""
 
 
 def tick(world: World, runner: Runner, ledger: Ledger, plan: Plan, target: PlannedTarget) -> Tick:
@@ -112,4 +114,10 @@ def _again(world: World, target: TargetId, state: TargetState, outcome: Again) -
     now = world.clock.now()
     since = state.action.since if state.action is not None and state.action.since is not None else now
     after = outcome.after if outcome.after is not None else poll_delay(now - since, target)
-    return Tick(target=target, status=TickStatus.WAIT, until=now + after, reason=outcome.reason)
+    return Tick(
+        target=target,
+        status=TickStatus.WAIT,
+        until=now + after,
+        reason=outcome.reason,
+        trouble=outcome.trouble,
+    )

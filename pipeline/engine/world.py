@@ -32,6 +32,7 @@ class Runner:
 
     verify: re-reads the release's manifest and artifacts, raising IntegrityBroken; called before each wave.
     heard: called with every entry that has been appended, for progress; must not raise.
+    warned: called with a line when AWS cannot be asked for a while; must not raise.
     """
 
     lease: str
@@ -39,3 +40,4 @@ class Runner:
     actor: str
     verify: Callable[[], None]
     heard: Callable[[Envelope], None]
+    warned: Callable[[str], None] = lambda _line: None

@@ -100,7 +100,7 @@ def next_step(
     """What to type next, the alternatives in order of likelihood; every state has at least one."""
     match run.run:
         case Run.NONE:
-            return (f"release plan {release}" if run.evidence else f"release test {release}",)
+            return (_unplanned_step(release, run),)
         case Run.PLANNED:
             return (f"release promote {release}",)
         case Run.RUNNING:
@@ -120,6 +120,14 @@ def next_step(
             return ("release fleet",)
         case _:
             assert_never(run.run)
+
+
+def _unplanned_step(release: ReleaseName, run: RunState) -> str:
+    if run.evidence is None:
+        return f"release test {release}"
+    if run.evidence.failed or not run.evidence.passed:
+        return f"release build {release.service} (a new version, once it is mended)"
+    return f"release plan {release}"
 
 
 def _while_running(release: ReleaseName, run: RunState, now: datetime) -> str:

@@ -82,3 +82,16 @@ def test_a_call_that_was_lost_on_its_way_to_aws_is_made_again_once_that_is_certa
     company.cloud.fault(lost)
     assert company.promote(plan).kind is EndingKind.SUCCEEDED
     assert sorted(company.deployments("1.0.0")) == sorted(str(t.id) for t in plan.targets)
+
+
+def test_an_outage_is_told_now_and_then_and_ends_in_unknown_not_in_silence(tmp_path: Path) -> None:
+    company = Company(tmp_path)
+    company.build("1.0.0")
+    company.promote(company.plan("1.0.0"))
+    company.build("1.1.0")
+    plan = company.plan("1.1.0")
+    company.promote(plan, wave=0)
+    company.cloud.fault(Fault(kind=FaultKind.THROTTLED, call="*", times=0))
+    assert company.promote(plan).kind is EndingKind.ROLLBACK_INCOMPLETE
+    assert len(company.warnings) > 10
+    assert "trying again since" in company.warnings[0]
