@@ -52,8 +52,8 @@ __all__ = ["POOL_SIZE", "Held", "House", "ask_to_stop", "local_home", "state_pat
 POOL_SIZE = 32
 """Threads that make AWS calls; more targets than this wait on a heap, not in threads."""
 
-_KEPT = "kept"
-"""Plans beside the state stand under this name where a bucket would stand under its Region's."""
+_KEPT = "us-east-1"
+"""Plans beside the state stand under a Region's name, as artifacts do; which one means nothing here."""
 _stop = threading.Event()
 
 

@@ -115,6 +115,7 @@ def test_a_terminal_that_knows_only_ascii_or_is_closed_ends_no_command(
 
 def test_a_reason_cannot_paint_on_anybodys_terminal(company: Company, service: NewService) -> None:
     release = service().proven("1.0.0")
+    company.release("promote", release, "--until", "wave:1")
     halted = company.release("halt", release, "--reason", "\x1b[31mred\nsecond line")
     stopped = company.release("promote", release, code=3)
     told = [halted.out, stopped.err, company.release("history", release).out]

@@ -314,7 +314,7 @@ def test_a_build_does_not_paint_over_a_damaged_artifact(shop: Workshop) -> None:
 def test_a_release_that_was_never_built_is_not_found(shop: Workshop) -> None:
     with pytest.raises(NotFound, match=r"intake@1.0.0 has not been built") as caught:
         loaded(shop)
-    assert caught.value.remedy == "release build --version 1.0.0"
+    assert caught.value.remedy == "run `release build intake` from a commit tagged intake/1.0.0"
 
 
 def test_without_a_pinned_key_nothing_is_trusted(shop: Workshop) -> None:
