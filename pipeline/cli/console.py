@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import UsageError
+from pipeline.errors import OperationFailed, UsageError
 from pipeline.model.canonical import Json
 
 if TYPE_CHECKING:
@@ -29,8 +29,18 @@ class Settings:
 
 
 def result(text: str) -> None:
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    sys.stdout.flush()
+    """BrokenPipeError where the reader has gone; OperationFailed where there is no room for what was asked."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise OperationFailed(
+            f"the answer cannot be written to stdout: {fault.strerror}",
+            state="what the command did stands; only its answer is lost",
+            remedy="make room, or send the output elsewhere",
+        ) from fault
 
 
 def result_json(document: Json) -> None:
