@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
@@ -89,24 +91,14 @@ def _stop_what_runs(house: House, name: ReleaseName, reason: str) -> None:
         halt(name, f"to be rolled back: {reason}", house.actor, house.store.journal, house.store.latch)
 
 
-def _hold(house: House, name: ReleaseName) -> _Patient:
-    return _Patient(house, name)
-
-
-class _Patient:
+@contextmanager
+def _hold(house: House, name: ReleaseName) -> Iterator[Held]:
     """Waits for a runner that has just been halted to finish what it has in flight."""
-
-    def __init__(self, house: House, name: ReleaseName) -> None:
-        self._house = house
-        self._name = name
-
-    def __enter__(self) -> Held:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        told = False
+    deadline, told = time.monotonic() + _PATIENCE_SECONDS, False
+    with ExitStack() as stack:
         while True:
-            holding = self._house.holding(self._name.service)
             try:
-                held = holding.__enter__()
+                held = stack.enter_context(house.holding(name.service))
             except LeaseHeld as busy:
                 if time.monotonic() > deadline:
                     raise
@@ -114,9 +106,6 @@ class _Patient:
                     tell(f"waiting: {busy.problem}")
                 told = True
                 time.sleep(1)
-                continue
-            self._holding = holding
-            return held
-
-    def __exit__(self, *fault: object) -> None:
-        self._holding.__exit__(*fault)  # type: ignore[arg-type]
+            else:
+                break
+        yield held
