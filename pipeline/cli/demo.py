@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -204,6 +205,7 @@ def _document(told: tuple[Told, ...], observed: dict[str, str], seconds: int) ->
 def _what_next(root: Path) -> str:
     return (
         "what to try next:\n"
+        f'  export PATH="{Path(sys.executable).parent}:$PATH"\n'
         f'  cd {root} && release local up && eval "$(release local env)"\n'
         f"  release status {SERVICE}@1.2.0          where it was halted, and what is at risk\n"
         f"  release history --client maple          everything that ever happened to one client\n"
