@@ -33,6 +33,8 @@ __all__ = [
     "NotFound",
     "OperationFailed",
     "PlanStale",
+    "QuotaReached",
+    "RegionOff",
     "ReleaseError",
     "ReleaseHalted",
     "ReleasePaused",
@@ -158,6 +160,18 @@ class AccountUnusable(ReleaseError):
     """An account's own fault: closed, suspended, role missing or external id refused. Not the release's."""
 
     code, exit_code = "E403", 1
+
+
+class RegionOff(AccountUnusable):
+    """An account's own fault: it has not enabled the Region, or is about to disable it."""
+
+    code = "E404"
+
+
+class QuotaReached(AccountUnusable):
+    """An account's own fault: one of its quotas is used up. Not the release's."""
+
+    code = "E405"
 
 
 # --- leases and the journal ------------------------------------------------------------------------

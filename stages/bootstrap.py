@@ -196,6 +196,7 @@ def _known(fleet: Fleet) -> frozenset[Filled]:
         ("tools", "", "organization", tools.organization),
         ("tools", "", "account", tools.account),
         ("tools", "", "release_key", tools.release_key),
+        ("tools", "", "journal_key", tools.journal_key),
         *(("service", found.name, "account", found.account) for found in fleet.services),
         *(("client", found.name, "account", found.account) for found in fleet.clients),
     ]
@@ -303,11 +304,12 @@ def _deploy_tools(ground: _Ground) -> list[Filled]:
         )
 
     labels = ["tools", *(f"tools {region}" for region in ground.fleet.regions)]
-    key = together(labels, deploy)[0].output("ReleaseKey")
+    home = together(labels, deploy)[0]
     _mark_ready(ground, known_row(ground.world.accounts.registry, "tools", "tools"))
     return [
         Filled(table="tools", name="", key="account", value=account),
-        Filled(table="tools", name="", key="release_key", value=key),
+        Filled(table="tools", name="", key="release_key", value=home.output("ReleaseKey")),
+        Filled(table="tools", name="", key="journal_key", value=home.output("JournalKey")),
     ]
 
 

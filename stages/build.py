@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.decide.findings import OUTLIVING
 from pipeline.decide.provenance import envelope_bytes, open_manifest, signed_digest, statement_bytes
 from pipeline.errors import NotFound, StreamMoved, UsageError, VersionTaken
 from pipeline.model.canonical import sha256_hex
@@ -18,6 +19,7 @@ from pipeline.model.event import ReleaseBuilt, release_stream
 from pipeline.model.ids import Digest, ReleaseName, digest
 from pipeline.model.release import Manifest, ServiceSpec
 from pipeline.ports import Artifacts, Commit, Journal, Repository, Signer, Verifier
+from stages.check import findings_in, refuse
 from stages.manifests import document_name, signature_check, verify_release
 from stages.packaging.command import run_build_command
 from stages.packaging.package import Sources
@@ -75,7 +77,7 @@ def build(request: BuildRequest, ports: BuildPorts, say: Callable[[str], None]) 
 
     UsageError for a dirty tree, an untagged commit or a doubtful version; ConfigInvalid and BuildFailed for the
     sources; VersionTaken where this version exists with another digest; IntegrityBroken where what stands there
-    is damaged. Nothing is uploaded in any of these cases.
+    is damaged; BlockedByPolicy where data would not outlive its stack. Nothing is uploaded in any of these cases.
     """
     if ports.signer.key != request.release_key:
         raise UsageError(
@@ -86,6 +88,7 @@ def build(request: BuildRequest, ports: BuildPorts, say: Callable[[str], None]) 
     commit = _commit(request, ports.repository)
     release = _release_name(request, commit)
     made = _made(request, commit, release, say)
+    _refuse_data_that_would_not_outlive(made)
     standing = _standing(release, request, ports)
     _refuse_other_digest(release, made.manifest, standing, ports.journal)
     manifest = made.manifest if standing is None else standing[0]
@@ -173,6 +176,13 @@ def _top(folder: Path) -> Path:
     """The working tree that holds the folder, or the folder itself."""
     whole = folder.resolve()
     return next((parent for parent in (whole, *whole.parents) if (parent / ".git").exists()), whole)
+
+
+def _refuse_data_that_would_not_outlive(made: AssembledRelease) -> None:
+    """BlockedByPolicy: what such a template once made is lost with the first mistake, so it never becomes a release."""
+    contents = dict(made.contents)
+    found = findings_in(made.manifest, contents.__getitem__)
+    refuse(tuple(f for f in found if f.rule == OUTLIVING), str(made.manifest.release))
 
 
 def _standing(

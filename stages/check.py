@@ -7,16 +7,18 @@ First form: encryption and data that outlives its stack, and parameters that nob
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.decide.findings import Finding, findings_of
 from pipeline.decide.template import parameters_of, template_faults
 from pipeline.decide.template_text import parse_template
 from pipeline.errors import BlockedByPolicy, ConfigInvalid, IntegrityBroken, NotFound
+from pipeline.model.ids import Digest
 from pipeline.model.release import Manifest, Parameter
 from pipeline.ports import Artifacts
 
-__all__ = ["check_release", "check_template", "parameter_findings", "refuse"]
+__all__ = ["check_release", "check_template", "findings_in", "parameter_findings", "refuse"]
 
 
 def check_template(path: Path) -> tuple[Finding, ...]:
@@ -39,12 +41,17 @@ def check_template(path: Path) -> tuple[Finding, ...]:
 
 def check_release(manifest: Manifest, artifacts: Artifacts) -> tuple[Finding, ...]:
     """Of the stored templates of a release, exactly as they will be deployed; nested ones included."""
+    return findings_in(manifest, artifacts.get)
+
+
+def findings_in(manifest: Manifest, read: Callable[[Digest], bytes]) -> tuple[Finding, ...]:
+    """The same before anything is stored. read: the bytes of a digest."""
     found: list[Finding] = []
     for artifact in manifest.artifacts:
         if not any(_is_template(purpose) for purpose in artifact.purpose.split(", ")):
             continue
         try:
-            body = json.loads(artifacts.get(artifact.digest))
+            body = json.loads(read(artifact.digest))
         except ValueError:
             raise IntegrityBroken(f"{artifact.purpose} of {manifest.release} is no template") from None
         found.extend(findings_of(body, artifact.purpose))
@@ -80,6 +87,6 @@ def refuse(findings: tuple[Finding, ...], what: str) -> None:
     raise BlockedByPolicy(
         f"{what} has {count}",
         state="nothing was touched",
-        remedy="correct the templates, then run release check again",
+        remedy="correct the templates, then run the command again",
         details=tuple(f"{finding.where}: {finding.text} [{finding.rule}]" for finding in findings),
     )

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pipeline.decide.provenance import SignatureCheck, open_manifest
 from pipeline.errors import IntegrityBroken, NotFound, UsageError
 from pipeline.model.canonical import canonical, sha256_hex
-from pipeline.model.codec import from_json, to_json
+from pipeline.model.codec import from_json, sparse_json
 from pipeline.model.ids import Digest, ReleaseName, digest
 from pipeline.model.release import Manifest, ServiceSpec
 from pipeline.ports import Artifacts, Verifier
@@ -88,7 +88,7 @@ def load_spec(manifest: Manifest, artifacts: Artifacts) -> ServiceSpec:
 
 
 def spec_to_json(spec: ServiceSpec) -> bytes:
-    return canonical(to_json(spec))
+    return canonical(sparse_json(spec))
 
 
 def spec_from_json(content: bytes) -> ServiceSpec:

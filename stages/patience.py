@@ -18,6 +18,12 @@ NOT_YET: tuple[type[ReleaseError], ...] = (AccessRefused, AccountUnusable, Throt
 """What a young account, or a role made a moment ago, answers until AWS knows it everywhere."""
 
 _random = secrets.SystemRandom()
+
+
+def _spread() -> float:
+    return _random.uniform(0.8, 1.2)
+
+
 _FIRST = timedelta(milliseconds=150)
 _LONGEST = timedelta(seconds=15)
 _GROWTH = 1.6
@@ -42,15 +48,19 @@ def wait_until(
         if clock.now() >= end:
             raise late()
         # Jitter: many accounts wait at once and must not ask at once.
-        clock.sleep(pause * _random.uniform(0.8, 1.2))
+        clock.sleep(pause * _spread())
         pause = min(pause * _GROWTH, _LONGEST)
 
 
 def patiently(
-    clock: Clock, call: Callable[[], T], limit: timedelta, meanwhile: tuple[type[ReleaseError], ...] = NOT_YET
+    clock: Clock,
+    call: Callable[[], T],
+    limit: timedelta,
+    meanwhile: tuple[type[ReleaseError], ...] = NOT_YET,
+    spread: Callable[[], float] = _spread,
 ) -> T:
     """The answer of `call`, repeated while it fails with one of `meanwhile`; that failure once the limit has
-    passed. Only for calls that may be repeated."""
+    passed. Only for calls that may be repeated. spread: what each pause is multiplied by."""
     end = clock.now() + limit
     pause = _FIRST
     while True:
@@ -59,5 +69,5 @@ def patiently(
         except meanwhile:
             if clock.now() >= end:
                 raise
-        clock.sleep(pause * _random.uniform(0.8, 1.2))
+        clock.sleep(pause * spread())
         pause = min(pause * _GROWTH, _LONGEST)

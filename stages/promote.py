@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
 
 from pipeline.errors import (
+    ApprovalMissing,
     EffectDiffers,
     EvidenceMissing,
     IntegrityBroken,
@@ -18,13 +21,14 @@ from pipeline.errors import (
     PlanStale,
     ReleaseError,
     ReleaseHalted,
+    ReleasePaused,
     RollbackIncomplete,
 )
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import Digest, ReleaseName, TargetId
 from pipeline.model.plan import Plan, plan_digest
-from pipeline.model.run_state import ENDED, Run, RunState, fold_run
+from pipeline.model.run_state import ENDED, Run, RunState, WaveStatus, fold_run
 from pipeline.model.target_state import IN_FLIGHT, Phase, TargetState, evolve_target, fold_target
 from pipeline.ports import Clock, Journal, Latch
 
@@ -72,7 +76,7 @@ def read_targets(journal: Journal, plan: Plan) -> dict[TargetId, TargetState]:
         for entry in journal.read(e.target_stream(plan.release.service, target.id)):
             state = evolve_target(state, entry)
             last = state if state.plan == wanted else last
-        found[target.id] = last or TargetState(observed=state.observed, goods=state.goods)
+        found[target.id] = last or state.between_runs()
     return found
 
 
@@ -155,7 +159,10 @@ def _refuse_stale(plan: Plan, journal: Journal, clock: Clock) -> None:
 
 
 def _make_room(plan: Plan, journal: Journal, who: Admission, latch: Latch | None) -> None:
-    """One release of a service at a time; a halted one gives way and stays where it is."""
+    """One release of a service at a time; a halted or paused one gives way and stays where it is.
+
+    What it had not proven good by then is good nowhere: the way back stays each target's last verified release.
+    """
     active = active_release(journal, plan.release.service)
     if active is None or active[0] == plan.release:
         return
@@ -165,7 +172,8 @@ def _make_room(plan: Plan, journal: Journal, who: Admission, latch: Latch | None
         raise LeaseHeld(
             f"{other} is under way and {plan.release} has to wait",
             state=f"{other} is {run.run}",
-            remedy=f"`release promote {other}` goes on with it; `release halt {other} --reason …` stops it",
+            remedy=f"`release promote {other}` goes on with it; `release halt {other} --reason …` or `release pause"
+            f" {other} --reason …` makes it give way",
         )
     _refuse_what_is_in_flight(other, journal)
     stream = e.release_stream(other)
@@ -180,9 +188,9 @@ def _refuse_what_is_in_flight(other: ReleaseName, journal: Journal) -> None:
         state = fold_target(journal.read(stream))
         if state.release == str(other) and state.phase in IN_FLIGHT:
             raise LeaseHeld(
-                f"{stream.split('/', 2)[2]} is still in flight for {other}, which is halted",
+                f"{stream.split('/', 2)[2]} is still in flight for {other}, which starts nothing more",
                 state="nothing was touched",
-                remedy=f"run `release promote {other}`: it follows what is open to its end and stays halted",
+                remedy=f"run `release promote {other}`: it follows what is open to its end and starts nothing",
             )
 
 
@@ -222,8 +230,68 @@ def error_of(
                 details=tuple(left),
                 remedy=f"look at each quarantined target, then `release status {release}`",
             )
-        case _:
+        case EndingKind.SUPERSEDED:
+            return ReleaseHalted(
+                f"{release} has given way to a later release",
+                state=state,
+                remedy="see `release fleet`; `release plan` and a promotion of the plan would begin it anew",
+            )
+        case EndingKind.PAUSED:
+            return _paused(plan, ending, run, state)
+        case EndingKind.AWAITING_APPROVAL:
+            return _unapproved(plan, ending, run, state)
+        case (
+            EndingKind.SUCCEEDED
+            | EndingKind.BAKING
+            | EndingKind.WAITING
+            | EndingKind.WAVE_PASSED
+            | EndingKind.INTERRUPTED
+        ):
             return None
+        case _:
+            assert_never(ending.kind)
+
+
+def _paused(plan: Plan, ending: Ending, run: RunState, state: str) -> ReleasePaused:
+    """Whether somebody said wait, or the judge cannot tell: a person goes on, or goes back."""
+    back = "or `release rollback {0} --wave {1} --reason …`"
+    for number, wave in enumerate(run.waves):
+        if wave.status is not WaveStatus.INCONCLUSIVE:
+            continue
+        seen = f" --evidence {wave.looks[-1].evidence.removeprefix('sha256:')[:12]}" if wave.looks else ""
+        return ReleasePaused(
+            f"{plan.waves[number].name} of {plan.release} is neither proven good nor bad: {wave.reason}",
+            state=f"{state}; {_until_halt(ending.until or run.waiting_until)}",
+            remedy=f"see `release explain {plan.release}`; then `release resume {plan.release}{seen} --reason …` "
+            + back.format(plan.release, plan.waves[number].number),
+        )
+    by = f" by {run.paused_by}" if run.paused_by else ""
+    return ReleasePaused(
+        f"{plan.release} is paused{by}: {ending.reason or run.paused_because}",
+        state=f"{state}; {_until_halt(ending.until or run.waiting_until)}",
+        remedy=f"`release resume {plan.release} --reason …` "
+        + back.format(plan.release, _number_of(plan, run.current_wave)),
+    )
+
+
+def _unapproved(plan: Plan, ending: Ending, run: RunState, state: str) -> ApprovalMissing:
+    return ApprovalMissing(
+        f"{plan.release} is not going on: {ending.reason}",
+        state=f"{state}; {_until_halt(ending.until)}",
+        remedy=f"anybody but {run.starter or 'whoever began it'} runs `release approve {plan.release} --wave"
+        f" {_number_of(plan, run.current_wave)}`; then `release promote {plan.release}` goes on",
+    )
+
+
+def _until_halt(until: datetime | None) -> str:
+    if until is None:
+        return "it waits"
+    return f"it waits until {until:%Y-%m-%d %H:%M} UTC and is halted then"
+
+
+def _number_of(plan: Plan, place: int | None) -> int:
+    """What a person calls the wave; the first where none is at hand."""
+    return plan.waves[place or 0].number if plan.waves else 0
 
 
 def _is_stale(state: TargetState) -> bool:
@@ -231,10 +299,10 @@ def _is_stale(state: TargetState) -> bool:
 
 
 def _after_a_halt(plan: Plan, run: RunState) -> str:
-    wave = plan.waves[run.halted_in or 0].number if plan.waves else 0
+    wave = _number_of(plan, run.halted_in)
     return (
-        f"see `release status {plan.release}`; then `release rollback {plan.release} --wave {wave} --reason …`"
-        f" or `release resume {plan.release} --reason …`"
+        f"see `release status {plan.release}`; then `release rollback {plan.release} --wave {wave} --reason …`,"
+        f" `release retry {plan.release} --reason …` or `release resume {plan.release} --reason …`"
     )
 
 

@@ -16,9 +16,10 @@ from pipeline.model.plan import Plan, WaveKind, plan_digest
 from pipeline.model.run_state import ENDED, Run, RunState
 from pipeline.model.target_state import Phase, fold_target
 from pipeline.ports import Halt, Journal, Latch
+from stages.pause import resume_pause
 from stages.promote import Admission, read_run, read_targets
 
-__all__ = ["RollbackScope", "as_halted", "clear", "halt", "order_rollback", "resume"]
+__all__ = ["RollbackScope", "as_halted", "check_rollback", "clear", "halt", "order_rollback", "resume"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +62,15 @@ def as_halted(run: RunState, closed: Halt | None) -> RunState:
 
 
 def resume(plan: Plan, reason: str, journal: Journal, latch: Latch, who: Admission) -> RunState:
-    """Open the latch, by a named person with a reason. Failures so far are accepted and stay where they are.
+    """End a halt or a pause, by a named person with a reason. Of a halt, failures so far are accepted and stay
+    where they are. A wave that the judge could not tell of goes on waiting for its decision.
 
     The latch of a run that has ended may be opened as well: a new plan could not begin otherwise.
     """
     run = read_run(journal, plan.release)
     closed = latch.read(str(plan.release))
+    if run.run is Run.PAUSED and closed is None:
+        return resume_pause(plan, reason, who.actor, journal)
     if run.run is not Run.HALTED and closed is None:
         raise UsageError(
             f"{plan.release} is not halted: it is {run.run}",
@@ -98,27 +102,44 @@ def clear(service: str, target: TargetId, reason: str, journal: Journal, who: Ad
     journal.append(stream, (cleared,), expected=expected, fence=who.fence, actor=who.actor)
 
 
+def check_rollback(plan: Plan, scope: RollbackScope, journal: Journal) -> None:
+    """Raise what `order_rollback` would refuse, and write nothing: asked before anybody's lease is taken away."""
+    run = read_run(journal, plan.release)
+    _admit_order(plan, run, _wanted(plan, run, scope, "", ""), journal)
+
+
 def order_rollback(
     plan: Plan, scope: RollbackScope, reason: str, journal: Journal, who: Admission
 ) -> RunState:
     """Record the order; the engine carries it out, each target to its own previous good release."""
     run = read_run(journal, plan.release)
+    order = _wanted(plan, run, scope, reason, who.actor)
+    if _admit_order(plan, run, order, journal):
+        _append(journal, plan.release, order, who)
+    if order.recall:
+        _recall(plan.release, journal, who)
+    return read_run(journal, plan.release)
+
+
+def _wanted(plan: Plan, run: RunState, scope: RollbackScope, reason: str, actor: str) -> e.RollbackOrdered:
     if run.run in (Run.NONE, Run.SUPERSEDED):
         raise UsageError(
             f"{plan.release} is {run.run}: there is nothing to roll back",
             remedy=f"see `release history {plan.release}`",
         )
-    order = _order(plan, run, scope, reason, who.actor)
+    return _order(plan, run, scope, reason, actor)
+
+
+def _admit_order(plan: Plan, run: RunState, order: e.RollbackOrdered, journal: Journal) -> bool:
+    """Whether the order says anything new; an error where it may not be given."""
     standing = run.rollback if run.run is Run.ROLLING_BACK else None
     if standing is None:
         _refuse_untouched(plan, order, journal)
-        _append(journal, plan.release, order, who)
-    elif not _is_standing(standing, order):
-        _refuse_narrower(plan, standing, order)
-        _append(journal, plan.release, order, who)
-    if order.recall:
-        _recall(plan.release, journal, who)
-    return read_run(journal, plan.release)
+        return True
+    if _is_standing(standing, order):
+        return False
+    _refuse_narrower(plan, standing, order)
+    return True
 
 
 def _refuse_untouched(plan: Plan, order: e.RollbackOrdered, journal: Journal) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 from pipeline.adapters.local.artifacts import FolderArtifacts
 from pipeline.adapters.simulated.clock import SimulatedClock
 from pipeline.adapters.simulated.cloud import SimulatedCloud, Temper
+from pipeline.adapters.simulated.metrics import SimulatedMetrics
+from pipeline.adapters.simulated.protection import SimulatedProtection
 from pipeline.adapters.simulated.stores import MemoryJournal, MemoryLatch, MemoryLeases
 from pipeline.engine.heartbeat import Heartbeat
 from pipeline.engine.loop import Until, run_loop
@@ -103,6 +105,7 @@ class Company:
         self.leases = MemoryLeases(self.clock)
         self.latch = MemoryLatch(self.clock)
         self.artifacts = FolderArtifacts(self.tmp / "artifacts")
+        self.metrics = SimulatedMetrics(self.cloud)
         self.stopped = False
         self.warnings: list[str] = []
         self.holders = 0
@@ -168,6 +171,9 @@ class Company:
 
     # --- running -------------------------------------------------------------------------------
 
+    def verifier(self, _plan: Plan, _actor: str) -> Callable[[], None]:
+        return _Unverified()
+
     def world(self) -> World:
         return World(
             clock=self.clock,
@@ -177,6 +183,10 @@ class Company:
             stacks=self.wrap("stacks", self.cloud.stacks),
             alarms=self.cloud.alarms,
             health=self.cloud.health,
+            smoke=self.cloud.smoke,
+            metrics=self.metrics,
+            protection=SimulatedProtection(self.cloud),
+            keep=lambda document: self.artifacts.put(document, ("us-east-1",))[0],
         )
 
     def promote(self, plan: Plan, *, blocked: bool = False, wave: int | None = None) -> Ending:
@@ -211,7 +221,7 @@ class Company:
                 lease=lease.name,
                 fence=lease.fence,
                 actor=who.actor,
-                verify=_Unverified(),
+                verify=self.verifier(plan, who.actor),
                 heard=lambda _: None,
                 warned=self.warnings.append,
             )

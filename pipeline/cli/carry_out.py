@@ -71,10 +71,17 @@ def conclude(
     if error is not None:
         raise error
     if ending.kind is EndingKind.BAKING and ending.until is not None:
-        wave = plan.waves[run.current_wave or 0].name
+        wave = plan.waves[run.current_wave].name if run.current_wave is not None else "what was hurried"
         moment = f"{ending.until:%Y-%m-%d %H:%M:%S} UTC"
         _say(
-            as_json, f"{wave} is baking until {moment}\n\nnext, from then on: release promote {plan.release}"
+            as_json or quiet,
+            f"{wave} is baking until {moment}\n\nnext, from then on: release promote {plan.release}",
+        )
+    elif ending.kind is EndingKind.WAITING and ending.until is not None:
+        moment = f"{ending.until:%Y-%m-%d %H:%M:%S} UTC"
+        _say(
+            as_json or quiet,
+            f"{ending.reason}, the first until {moment}\n\nnext, from then on: release promote {plan.release}",
         )
     elif ending.kind is EndingKind.WAVE_PASSED:
         _say(as_json or quiet, f"as far as was asked for\n\nnext: release promote {plan.release}")

@@ -27,7 +27,7 @@ def command(
     reason = a_reason(reason)
     house = House(settings.project)
     name = a_release(release)
-    standing = halt(name, reason, house.actor, house.store.journal, house.store.latch)
+    standing = halt(name, reason, house.actor_perhaps_unproven, house.store.journal, house.store.latch)
     result(
         f"{name} is halted by {standing.actor} since {standing.at:%Y-%m-%d %H:%M:%S} UTC: {plain(standing.reason)}\n\n"
         f"next: release status {name}; then `release resume {name} --reason …` or"

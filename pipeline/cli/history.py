@@ -13,6 +13,7 @@ from pipeline.errors import NotFound
 from pipeline.model.event import Envelope, TargetClaimed
 from pipeline.model.ids import ReleaseName
 from pipeline.ports import Journal
+from pipeline.views.evidence import evidence_json, evidence_text, gather, only
 from pipeline.views.history import history_json, history_text
 
 
@@ -23,16 +24,20 @@ def register(app: typer.Typer) -> None:
 def command(
     context: typer.Context,
     release: Annotated[str, typer.Argument(help="SERVICE@VERSION; everything where left out.")] = "",
-    client: Annotated[str, typer.Option(help="Only what happened at this client.")] = "",
+    client: Annotated[
+        str,
+        typer.Option(help="The evidence for this client alone: what ran there, by whom, past which gates."),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
 ) -> None:
     """Tell what happened: builds, tests, waves, every step at every target, halts and who ordered them."""
     settings: Settings = context.obj
     house = House(settings.project)
     journal = house.store.journal
-    entries = _of_release(journal, a_release(release)) if release else _everything(journal)
     if client:
-        entries = [x for x in entries if x.stream.startswith("target/") and x.stream.split("/")[2] == client]
+        _of_client(journal, client, a_release(release) if release else None, as_json=as_json)
+        return
+    entries = _of_release(journal, a_release(release)) if release else _everything(journal)
     if not entries:
         raise NotFound("the journal says nothing of that", remedy="see `release history` without arguments")
     entries.sort(key=lambda x: (x.at, x.stream, x.seq))
@@ -40,6 +45,23 @@ def command(
         result_json(history_json(entries))
     else:
         result(history_text(entries))
+
+
+def _of_client(journal: Journal, client: str, release: ReleaseName | None, *, as_json: bool) -> None:
+    """The evidence for one client: what ran there, and what of each release concerns it."""
+    streams = {stream: journal.read(stream) for stream in journal.streams("")}
+    evidence = gather(client, streams)
+    if release is not None:
+        evidence = only(evidence, release)
+    if not evidence.lines:
+        raise NotFound(
+            f"the journal says nothing of client {client}" + (f" and {release}" if release else ""),
+            remedy="see `release history` without arguments; `release fleet` lists the clients",
+        )
+    if as_json:
+        result_json(evidence_json(evidence))
+    else:
+        result(evidence_text(evidence))
 
 
 def _everything(journal: Journal) -> list[Envelope]:

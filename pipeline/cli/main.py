@@ -32,10 +32,18 @@ VERBS = {
     "status": "Show the waves, the targets that need somebody, and the next command to type.",
     "fleet": "Show the whole fleet: intended and observed release of every service at every client.",
     "history": "Tell what happened: builds, tests, waves, every step at every target, halts and who ordered them.",
+    "explain": "Show the numbers behind every verdict, and what opened, refused or halted.",
     "halt": "Stop starting anything. What is in flight runs to its end; nothing is rolled back.",
-    "resume": "Let a halted release go on. What has failed so far is accepted and stays as it is.",
-    "rollback": "Put targets back, newest first, each on the release it had before. A running promotion is halted"
-    " first.",
+    "pause": "Start nothing more for now. What is in flight and what bakes goes on; if nobody resumes in time, it"
+    " halts.",
+    "resume": "Let a halted, paused or undecided release go on. What has failed so far is accepted and stays as it"
+    " is.",
+    "retry": "Try failed and unknown targets again with the same digest, as a new attempt; promote then goes on.",
+    "approve": "Approve what waits: a wave or a lane. Bound to the plan, for a while; never by whoever began the"
+    " run.",
+    "waive": "Answer for one change that the guard blocks: signed, for exactly one resource, and for a while.",
+    "rollback": "Put targets back, newest first, each on the release it had before. It takes over from a running"
+    " promotion.",
     "clear": "Take a target out of quarantine, once a person has looked at its stack.",
     "account": "The accounts that Tidegate made or was given.",
     "audit": "Prove that nothing in the journal was changed.",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pipeline.errors import UsageError
 from pipeline.model.ids import ReleaseName, TargetId
+from pipeline.model.plan import Plan
 from pipeline.ports import Journal
 
-__all__ = ["a_reason", "a_release", "a_target", "newest_release"]
+__all__ = ["a_reason", "a_release", "a_target", "newest_release", "the_plan_under_way"]
 
 
 def a_release(text: str) -> ReleaseName:
@@ -31,6 +32,17 @@ def a_target(text: str) -> TargetId:
         return TargetId.parse(text)
     except ValueError as fault:
         raise UsageError(str(fault), state="nothing was done", remedy="write CLIENT/REGION") from None
+
+
+def the_plan_under_way(plan: Plan | None, release: ReleaseName) -> Plan:
+    """The plan that a release is being, or was, promoted under. UsageError where there is none."""
+    if plan is None:
+        raise UsageError(
+            f"{release} was never promoted",
+            state="nothing was changed",
+            remedy=f"run `release promote {release}`",
+        )
+    return plan
 
 
 def newest_release(journal: Journal, service: str = "") -> ReleaseName | None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.carry_out import conclude, stopping
+from pipeline.cli.carry_out import Signals, conclude, stopping
 from pipeline.cli.console import Settings, heard, streamed, tell
 from pipeline.cli.names import a_release
 from pipeline.compose import House
 from pipeline.engine.loop import Until
 from pipeline.errors import NotFound, UsageError
-from pipeline.model.plan import Plan
-from pipeline.model.run_state import ENDED
+from pipeline.model.ending import Ending, EndingKind
+from pipeline.model.plan import Plan, plan_digest
+from pipeline.model.release_event import Lane
+from pipeline.model.run_state import ENDED, Run
 from pipeline.views.text import plain
+from stages.lanes import ask_lane, refuse_unapproved
 from stages.plan import read_plan_document
-from stages.promote import read_run, refuse_without_evidence
+from stages.promote import Admission, admit, read_run, refuse_without_evidence
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +34,19 @@ def command(
     until: Annotated[
         str, typer.Option(help="blocked: come back at a bake; done; wave:N: once wave N has passed.")
     ] = "blocked",
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full", help="Skip what is left of bakes and judging, once somebody else has approved it."
+        ),
+    ] = False,
+    emergency: Annotated[
+        bool, typer.Option("--emergency", help="Cut bakes short, once somebody else has approved it.")
+    ] = False,
+    reason: Annotated[
+        str, typer.Option(help="With --full or --emergency: why; it stands in the journal.")
+    ] = "",
+    ticket: Annotated[str, typer.Option(help="With --emergency: the incident's ticket.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
     as_stream: Annotated[
         bool, typer.Option("--json-stream", help="Every event on stdout as it happens, one line each.")
@@ -39,11 +56,57 @@ def command(
     settings: Settings = context.obj
     house = House(settings.project, streamed if as_stream else heard, tell)
     how_far = _until(until)
+    hurry = _hurry(full, emergency, reason, ticket)
     plan = _plan(house, release)
     _check_wave(plan, how_far)
+    if hurry is None and _is_finished(house, plan):
+        finished = Ending(kind=EndingKind.SUCCEEDED)
+        conclude(house, plan, finished, Signals(), as_json=as_json, quiet=as_stream)
+        return
     with stopping() as signals, house.holding(plan.release.service) as held:
+        if hurry is not None:
+            _hurried(house, plan, hurry, held.admission)
         ending = house.promote(plan, held, how_far)
     conclude(house, plan, ending, signals, as_json=as_json, quiet=as_stream)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hurry:
+    lane: Lane
+    reason: str
+    ticket: str
+
+
+def _hurry(full: bool, emergency: bool, reason: str, ticket: str) -> _Hurry | None:
+    if not full and not emergency:
+        if not reason and not ticket:
+            return None
+        problem = "--reason and --ticket are for --full and --emergency"
+    elif full and emergency:
+        problem = "--full and --emergency are two ways to hurry"
+    elif not reason.strip() or (emergency and not ticket.strip()):
+        problem = "--full wants --reason TEXT; --emergency wants --reason TEXT and --ticket ID"
+    else:
+        lane = Lane.FULL if full else Lane.EMERGENCY
+        return _Hurry(lane=lane, reason=reason.strip(), ticket=ticket.strip())
+    raise UsageError(problem, state="nothing was done", remedy="see `release promote --help`")
+
+
+def _is_finished(house: House, plan: Plan) -> bool:
+    """Nothing is left to do, so that neither a lease nor AWS is needed to say so."""
+    run = read_run(house.store.journal, plan.release)
+    return run.run is Run.SUCCEEDED and run.plan == plan_digest(plan)
+
+
+def _hurried(house: House, plan: Plan, hurry: _Hurry, who: Admission) -> None:
+    """What is asked for is written down and told; ApprovalMissing until somebody else has approved it."""
+    journal = house.store.journal
+    admit(plan, journal, house.clock, who, house.store.latch)
+    run = ask_lane(plan, hurry.lane, hurry.reason, hurry.ticket, journal, who)
+    refuse_unapproved(plan, run, house.clock)
+    assert run.lane_asked is not None, "it has just been asked for"
+    for line in run.lane_asked.skips:
+        tell(f"skipped: {line}")
 
 
 def _until(text: str) -> Until:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
@@ -12,15 +9,10 @@ import typer
 from pipeline.cli.carry_out import conclude, stopping
 from pipeline.cli.console import Settings, ask, heard, tell
 from pipeline.cli.names import a_reason, a_release, a_target
-from pipeline.compose import Held, House
+from pipeline.compose import House
 from pipeline.engine.loop import Until
-from pipeline.errors import LeaseHeld, UsageError
-from pipeline.model.ids import ReleaseName
-from pipeline.model.run_state import ENDED
-from stages.promote import read_run
-from stages.rollback import RollbackScope, halt, order_rollback
-
-_PATIENCE_SECONDS = 120
+from pipeline.errors import UsageError
+from stages.rollback import RollbackScope, check_rollback, order_rollback
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +30,7 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
 ) -> None:
-    """Put targets back, newest first, each on the release it had before. A running promotion is halted first."""
+    """Put targets back, newest first, each on the release it had before. It takes over from a running promotion."""
     settings: Settings = context.obj
     reason = a_reason(reason)
     house = House(settings.project, heard, tell)
@@ -52,8 +44,9 @@ def command(
     words = ("rollback", str(name), *_options(scope), "--reason", reason)
     if not yes:
         ask(f"Roll back {_told(scope)} of {name}?", settings, words)
-    _stop_what_runs(house, name, reason)
-    with stopping() as signals, _hold(house, name) as held:
+    # A typing error must not stop a promotion: what would be refused is refused before the lease is taken away.
+    check_rollback(plan, scope, house.store.journal)
+    with stopping() as signals, house.holding(name.service, preempt=True) as held:
         order_rollback(plan, scope, reason, house.store.journal, held.admission)
         ending = house.drive(plan, held, Until(blocked=False))
     conclude(house, plan, ending, signals, as_json=as_json, ordered=True)
@@ -84,28 +77,3 @@ def _options(scope: RollbackScope) -> tuple[str, ...]:
     if scope.all:
         return ("--all",)
     return ("--wave", str(scope.wave), *(("--only",) if scope.only else ()))
-
-
-def _stop_what_runs(house: House, name: ReleaseName, reason: str) -> None:
-    if read_run(house.store.journal, name).run not in ENDED:
-        halt(name, f"to be rolled back: {reason}", house.actor, house.store.journal, house.store.latch)
-
-
-@contextmanager
-def _hold(house: House, name: ReleaseName) -> Iterator[Held]:
-    """Waits for a runner that has just been halted to finish what it has in flight."""
-    deadline, told = time.monotonic() + _PATIENCE_SECONDS, False
-    with ExitStack() as stack:
-        while True:
-            try:
-                held = stack.enter_context(house.holding(name.service))
-            except LeaseHeld as busy:
-                if time.monotonic() > deadline:
-                    raise
-                if not told:
-                    tell(f"waiting: {busy.problem}")
-                told = True
-                time.sleep(1)
-            else:
-                break
-        yield held

@@ -34,6 +34,7 @@ class RoleName(StrEnum):
     DEPLOY = "TidegateDeploy"
     EXECUTION = "TidegateExecution"
     OBSERVE = "TidegateObserve"
+    PROTECT = "TidegateProtect"
     REPAIR = "TidegateRepair"
     TESTER = "TidegateTester"
     CLEAN = "TidegateClean"

@@ -20,6 +20,7 @@ from pipeline.adapters.local.artifacts import FolderArtifacts
 from pipeline.adapters.local.clock import SystemClock
 from pipeline.adapters.local.processes import holder_name
 from pipeline.adapters.local.store import LocalStore, open_store
+from pipeline.compose.preflight import preflight_ports
 from pipeline.config import Project, find_root, load_fleet, load_project
 from pipeline.config.project import FLEET_FILE
 from pipeline.decide.findings import Finding
@@ -30,19 +31,22 @@ from pipeline.engine.workers import ThreadWorkers
 from pipeline.engine.world import LEASE_TTL, Runner, World
 from pipeline.errors import AccountUnusable, IntegrityBroken, ReleaseError, UsageError
 from pipeline.model.ending import Ending
-from pipeline.model.event import Envelope
+from pipeline.model.event import Envelope, HeadsSigned, SignedHead
 from pipeline.model.fleet import Fleet, Tools
+from pipeline.model.identity import identity_of, unproven
 from pipeline.model.ids import AccountId, Digest, ReleaseName
 from pipeline.model.plan import Plan, plan_digest, plan_to_json
 from pipeline.model.release import Manifest, ServiceSpec
 from pipeline.ports import Alarms, Artifacts, Place, Stacks, Verifier
 from pipeline.views.fleet import FleetRow
+from stages.audit import Audited, audit, signed
 from stages.build import BuildPorts, BuildRequest, BuildResult, build
 from stages.check import check_release, parameter_findings
 from stages.fleet import fleet_rows
 from stages.manifests import load_manifest, load_spec, verify_release
 from stages.plan import PlanPorts, PlanRequest, load_plan, make_plan
-from stages.promote import Admission, admit, read_run
+from stages.preflight import admit_looked_at
+from stages.promote import Admission, read_run
 
 if TYPE_CHECKING:
     from pipeline.adapters.aws.session import Aws, Identity
@@ -156,13 +160,19 @@ class House:
 
     @cached_property
     def actor(self) -> str:
-        """Who acts, as AWS says; who runs the process where AWS cannot be asked."""
+        """The identity that AWS vouches for, as it stands in the journal. CredentialsRefused where there is none."""
         from pipeline.adapters.aws.session import AMBIENT
 
+        return identity_of(self.aws.caller(AMBIENT)[1]).text
+
+    @property
+    def actor_perhaps_unproven(self) -> str:
+        """For what only ever stops something and has to work without AWS: who runs the process, marked as unproven,
+        where AWS cannot be asked."""
         try:
-            return self.aws.caller(AMBIENT)[1]
+            return self.actor
         except ReleaseError:
-            return holder_name().rpartition("@")[0] + "@" + holder_name().rpartition("@")[2].split(":")[0]
+            return unproven(holder_name().split(":")[0]).text
 
     def role(self, name: str, account: AccountId | None = None, via: Identity | None = None) -> Identity:
         """A role of the Tools account (or of `account`), reached from the ambient credentials (or `via`)."""
@@ -223,9 +233,15 @@ class House:
         return stacks, CloudWatchAlarms(self.aws, identity_of, resources=resources)
 
     def world(self, via: str = "TidegatePromote") -> World:
+        from pipeline.adapters.aws.metrics import CloudWatchMetrics
+        from pipeline.adapters.aws.protection import StackProtection
+        from pipeline.adapters.aws.smoke import LambdaSmoke
         from pipeline.adapters.http_health import HttpHealth
 
         stacks, alarms = self.stacks_and_alarms("TidegateDeploy", via)
+        deploying = self.identity_in("TidegateDeploy", self.role(via))
+        protecting = self.identity_in("TidegateProtect", self.role(via))
+        artifacts, prefix = self.artifacts(via), self.tools.bucket_prefix
         return World(
             clock=self.clock,
             journal=self.store.journal,
@@ -234,6 +250,10 @@ class House:
             stacks=stacks,
             alarms=alarms,
             health=HttpHealth(),
+            smoke=LambdaSmoke(self.aws, deploying),
+            metrics=CloudWatchMetrics(self.aws, deploying),
+            protection=StackProtection(self.aws, protecting, artifacts, prefix),
+            keep=lambda document: artifacts.put(document, (self.tools.region,))[0],
         )
 
     # --- accounts and builds -------------------------------------------------------------------
@@ -353,17 +373,19 @@ class House:
     # --- carrying out --------------------------------------------------------------------------
 
     @contextmanager
-    def holding(self, service: str) -> Iterator[Held]:
-        """LeaseHeld, naming the holder, where another runner is at it."""
+    def holding(self, service: str, *, preempt: bool = False) -> Iterator[Held]:
+        """LeaseHeld, naming the holder, where another runner is at it. preempt: it is taken from that runner, which
+        stops before its next call or write; only for turning back."""
         actor = self.actor
         name = f"service/{service}"
         ttl = lease_ttl()
-        lease = self.store.leases.take(name, holder_name(), ttl)
+        leases = self.store.leases
+        lease = (leases.preempt if preempt else leases.take)(name, holder_name(), ttl)
         with Heartbeat(self.store.leases, self.clock, lease, ttl=ttl) as heartbeat:
             yield Held(admission=Admission(fence=lease.fence, actor=actor), heartbeat=heartbeat, lease=name)
 
     def promote(self, plan: Plan, held: Held, until: Until) -> Ending:
-        admit(plan, self.store.journal, self.clock, held.admission, self.store.latch)
+        admit_looked_at(plan, preflight_ports(self), held.admission, self.store.latch)
         return self.drive(plan, held, until)
 
     def drive(self, plan: Plan, held: Held, until: Until) -> Ending:
@@ -375,6 +397,7 @@ class House:
             verify=lambda: self._verify(plan),
             heard=lambda entry: self._heard(entry, plan),
             warned=self._warned,
+            sign=self._sign_heads if self.tools.journal_key else None,
         )
         return run_loop(
             self.world(),
@@ -386,6 +409,17 @@ class House:
             until,
             _stop.is_set,
         )
+
+    def audit(self, *, signatures: bool) -> Audited:
+        """Every chain of the journal; with signatures, what KMS says of the signed heads as well."""
+        if not signatures:
+            return audit(self.store.journal, None, "")
+        return audit(self.store.journal, self.verifier(), self.tools.journal_key)
+
+    def _sign_heads(self, heads: tuple[SignedHead, ...]) -> HeadsSigned:
+        from pipeline.adapters.aws.kms import KmsSigner
+
+        return signed(heads, KmsSigner(self.aws, self.role("TidegatePromote"), self.tools.journal_key))
 
     def _verify(self, plan: Plan) -> None:
         """Before each wave: the manifest is still the one that was planned, and every artifact still is itself."""

@@ -6,14 +6,16 @@ are faulty, so that one run of a command shows everything there is to correct.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pipeline.config.explain import check, labelled
 from pipeline.config.faults import Fault, config_invalid, nearest, place, shown
-from pipeline.config.tables import ClientTable, FleetFile, WindowTable
+from pipeline.config.tables import ClientTable, FleetFile, FreezeTable, WindowTable
 from pipeline.config.toml import UNQUOTED, Parsed, read_toml
-from pipeline.model.fleet import Client, Fleet, FleetService, Pin, Tools, Window
+from pipeline.model.fleet import Client, Fleet, FleetService, Freeze, Pin, Tools, Window
 from pipeline.model.ids import AccountId, account_id
 
 __all__ = ["load_fleet", "read_fleet"]
@@ -38,6 +40,14 @@ def read_fleet(path: Path, label: str) -> tuple[Fleet | None, list[Fault]]:
         Fault(file=label, at=place(at), text=text + labelled(parsed, at))
         for at, text in _between_entries(parsed)
     ]
+    if tables is not None:
+        faults += [
+            Fault(
+                file=label, at=f"freeze[{number}].until", text="is not after `from`; a freeze needs a length"
+            )
+            for number, freeze in enumerate(map(_freeze, tables.freeze))
+            if freeze.end <= freeze.start
+        ]
     if tables is None or faults:
         return None, faults
     return _fleet(tables), []
@@ -58,6 +68,26 @@ def _between_entries(parsed: Parsed) -> Iterator[tuple[Path_, str]]:
     for number, entry in enumerate(_entries(parsed, "client")):
         yield from _subscriptions(entry, ("client", number), services)
         yield from _window(entry, ("client", number))
+    for number, entry in enumerate(_entries(parsed, "freeze")):
+        yield from _scope(parsed, entry, ("freeze", number), services)
+
+
+def _scope(
+    parsed: Parsed, entry: Mapping[str, object], at: Path_, services: list[str]
+) -> Iterator[tuple[Path_, str]]:
+    """A freeze of somebody who does not exist would freeze nobody, unseen."""
+    client, service = entry.get("client"), entry.get("service")
+    clients = {str(e.get("name")): e for e in _entries(parsed, "client")}
+    if isinstance(client, str) and client not in clients:
+        yield (*at, "client"), f"no [[client]] is named {shown(client)}; {nearest(client, list(clients))}"
+    if not isinstance(service, str):
+        return
+    if service not in services:
+        yield (*at, "service"), f"no [[service]] is named {shown(service)}; {nearest(service, services)}"
+    elif isinstance(client, str) and client in clients:
+        subscribed = clients[client].get("services")
+        if isinstance(subscribed, list) and service not in subscribed:
+            yield (*at, "service"), f"{client} does not subscribe to {shown(service)}"
 
 
 def _repeated(found: list[tuple[Path_, str]], why: str) -> Iterator[tuple[Path_, str]]:
@@ -148,6 +178,7 @@ def _fleet(tables: FleetFile) -> Fleet:
             account=_id(tools.account),
             region=tools.region,
             release_key=tools.release_key,
+            journal_key=tools.journal_key,
             organization=tools.organization,
         ),
         services=tuple(
@@ -156,6 +187,7 @@ def _fleet(tables: FleetFile) -> Fleet:
         ),
         clients=tuple(_client(c) for c in tables.client),
         health_hosts=tuple(tables.health.allow),
+        freezes=tuple(map(_freeze, tables.freeze)),
     )
 
 
@@ -171,13 +203,46 @@ def _client(table: ClientTable) -> Client:
         cosmetic=tuple(sorted(table.cosmetic.items())),
         pins=tuple(Pin(service=p.service, reason=p.reason, until=p.until) for p in table.pins),
         suspended=table.suspended,
+        size=table.size,
+        canary=table.canary,
     )
 
 
 def _window_of(table: WindowTable | None) -> Window | None:
     if table is None:
         return None
-    return Window(days=tuple(table.days), start=table.start, end=table.end, timezone=table.timezone)
+    return Window(
+        days=tuple(table.days), start=_clock(table.start), end=_clock(table.end), timezone=table.timezone
+    )
+
+
+def _clock(at: time) -> str:
+    return at.isoformat("minutes" if at == at.replace(second=0, microsecond=0) else "auto")
+
+
+def _freeze(table: FreezeTable) -> Freeze:
+    """Days and local times become instants; a day given as the end lies within the freeze."""
+    end = table.end
+    if not isinstance(end, datetime):
+        end += timedelta(days=1)
+    return Freeze(
+        reason=table.reason,
+        start=_instant(table.start, table.timezone, min),
+        end=_instant(end, table.timezone, max),
+        client=table.client or "",
+        service=table.service or "",
+    )
+
+
+def _instant(
+    given: datetime | date, timezone: str, choose: Callable[[datetime, datetime], datetime]
+) -> datetime:
+    """In UTC. choose: of the two instants that a time means where clocks are set back, or jump over it."""
+    local = given if isinstance(given, datetime) else datetime.combine(given, time())
+    if local.tzinfo is not None:
+        return local.astimezone(UTC)
+    first, second = (local.replace(tzinfo=ZoneInfo(timezone), fold=fold).astimezone(UTC) for fold in (0, 1))
+    return choose(first, second)
 
 
 def _id(text: str | None) -> AccountId | None:

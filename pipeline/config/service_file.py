@@ -14,6 +14,7 @@ from pipeline.config.faults import Fault, config_invalid, place, shown
 from pipeline.config.tables import ReleaseFile, WavesTable
 from pipeline.config.toml import Parsed, read_toml
 from pipeline.model.policy import (
+    AlarmsBefore,
     CanaryPolicy,
     HealthPolicy,
     OnFail,
@@ -46,7 +47,8 @@ def read_service(folder: Path, label: str) -> tuple[ServiceSpec | None, list[Fau
         return None, faults
     tables, faults = check(ReleaseFile, parsed, label)
     reported = {fault.at for fault in faults}
-    for at, text in (*_stacks(parsed), *_sizes(parsed), *_times(tables), *_files(parsed, folder)):
+    found = (*_stacks(parsed), *_sizes(parsed), *_approvals(tables), *_times(tables), *_files(parsed, folder))
+    for at, text in found:
         if place(at) not in reported:
             faults.append(Fault(file=label, at=place(at), text=text))
     if tables is None or faults:
@@ -73,10 +75,33 @@ def _sizes(parsed: Parsed) -> Iterator[Found]:
                 'found "rest" before the end; write it last, nothing is left after it',
             )
 
+    seen: set[str] = set()
+    for number, size in enumerate(sizes if isinstance(sizes, list) else ()):
+        if isinstance(size, str) and size.startswith("ring:"):
+            if size in seen:
+                yield ("waves", "sizes", number), f"{shown(size)} has taken the whole ring before"
+            seen.add(size)
+
+
+def _approvals(tables: ReleaseFile | None) -> Iterator[Found]:
+    seen: set[int] = set()
+    for place_, number in enumerate(tables.waves.approvals if tables is not None else ()):
+        if number in seen:
+            yield ("waves", "approvals", place_), f"wave {number} is named before; name each once"
+        seen.add(number)
+
 
 def _times(tables: ReleaseFile | None) -> Iterator[Found]:
-    if tables is not None and tables.health.deadline <= timedelta(0):
+    if tables is None:
+        return
+    if tables.health.deadline <= timedelta(0):
         yield ("health", "deadline"), 'found "0s"; write how long a target may take, such as "2m"'
+    for key, what in (
+        ("approval_life", 'an approval holds, such as "24h"'),
+        ("waiting_deadline", 'a run may wait for a person, such as "7d"'),
+    ):
+        if getattr(tables.waves, key) <= timedelta(0):
+            yield ("waves", key), f'found "0s"; write how long {what}'
 
 
 def _files(parsed: Parsed, folder: Path) -> Iterator[Found]:
@@ -145,8 +170,10 @@ def _spec(tables: ReleaseFile) -> ServiceSpec:
             expect=health.expect,
             alarms=health.alarms,
             deadline=health.deadline,
+            smoke=health.smoke,
         ),
         waves=_waves(tables.waves),
+        rollback_safe=tables.rollback.safe,
     )
 
 
@@ -154,7 +181,10 @@ def _waves(table: WavesTable) -> WavePolicy:
     return WavePolicy(
         service=ServiceWavePolicy(bake=table.service.bake),
         canary=CanaryPolicy(
-            clients=table.canary.clients, bake=table.canary.bake, min_requests=table.canary.min_requests
+            clients=table.canary.clients,
+            bake=table.canary.bake,
+            min_requests=table.canary.min_requests,
+            extend=table.canary.extend,
         ),
         sizes=tuple(table.sizes),
         bake=table.bake,
@@ -167,4 +197,11 @@ def _waves(table: WavesTable) -> WavePolicy:
             canary=OnFail(table.on_fail.canary),
             wave=OnFail(table.on_fail.wave),
         ),
+        approvals=tuple(table.approvals),
+        approval_life=table.approval_life,
+        waiting_deadline=table.waiting_deadline,
+        alarms_before=AlarmsBefore(table.alarms_before),
+        max_skew=table.max_skew,
+        max_deferral=table.max_deferral,
+        emergency_bake=table.emergency_bake,
     )

@@ -44,6 +44,7 @@ class ToolsTable(Table):
     account: v.Account = None
     region: v.RegionName = "us-east-1"
     release_key: v.KeyArn = ""
+    journal_key: v.KeyArn = ""
     organization: v.OrganizationId = ""
 
 
@@ -86,6 +87,19 @@ class ClientTable(Table):
     cosmetic: dict[v.ParameterName, v.Text] = {}
     pins: list[PinTable] = []
     suspended: bool = False
+    size: v.SizeWord = ""
+    canary: bool = True
+
+
+class FreezeTable(Table):
+    """Without client and service the whole fleet is frozen."""
+
+    client: v.Name | None = None
+    service: v.Name | None = None
+    reason: v.Reason
+    start: v.Moment = Field(alias="from")
+    end: v.Moment = Field(alias="until")
+    timezone: v.Timezone = "UTC"
 
 
 class FleetFile(Table):
@@ -94,6 +108,7 @@ class FleetFile(Table):
     health: AllowTable = AllowTable()
     service: list[ServiceTable] = []
     client: list[ClientTable] = []
+    freeze: list[FreezeTable] = []
 
 
 # --- release.toml ----------------------------------------------------------------------------------
@@ -132,6 +147,7 @@ class HealthTable(Table):
     expect: HttpStatus = 200
     alarms: bool = True
     deadline: v.Duration = timedelta(minutes=10)
+    smoke: v.ParameterName = ""
 
 
 class ServiceWaveTable(Table):
@@ -139,9 +155,10 @@ class ServiceWaveTable(Table):
 
 
 class CanaryTable(Table):
-    clients: AtLeastOne = 1
+    clients: AtLeastOne = 3
     bake: v.Duration = timedelta(hours=1)
     min_requests: Count = 0
+    extend: v.Duration | None = None
 
 
 class OnFailTable(Table):
@@ -156,10 +173,21 @@ class WavesTable(Table):
     sizes: list[v.Size] = Field(default=[REST], min_length=1)
     bake: v.Duration = timedelta(hours=2)
     tolerance: Count = 0
-    max_skipped: Count = 1_000_000
+    max_skipped: Count = 5
     max_in_flight: AtLeastOne = 50
     pace: Literal["won", "strict", "full"] = "won"
     on_fail: OnFailTable = OnFailTable()
+    approvals: list[Count] = []
+    approval_life: v.Duration = timedelta(hours=24)
+    waiting_deadline: v.Duration = timedelta(days=7)
+    alarms_before: Literal["block", "record"] = "block"
+    max_skew: Count = 3
+    max_deferral: v.Duration = timedelta(days=14)
+    emergency_bake: v.Duration = timedelta(minutes=10)
+
+
+class RollbackTable(Table):
+    safe: bool = True
 
 
 class ReleaseFile(Table):
@@ -169,3 +197,4 @@ class ReleaseFile(Table):
     test: TestTable = TestTable()
     health: HealthTable = HealthTable()
     waves: WavesTable = WavesTable()
+    rollback: RollbackTable = RollbackTable()

@@ -6,6 +6,7 @@ person can act on. It looks at single values only; what needs two of them stands
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import re
@@ -34,6 +35,7 @@ __all__ = [
     "KeyArn",
     "LocalTime",
     "Mailbox",
+    "Moment",
     "Name",
     "OrganizationId",
     "ParameterName",
@@ -41,6 +43,7 @@ __all__ = [
     "RegionName",
     "RelativePath",
     "Size",
+    "SizeWord",
     "SourcePath",
     "Text",
     "Timezone",
@@ -158,13 +161,15 @@ def duration(raw: object) -> timedelta:
 
 
 def size(raw: object) -> WaveSize:
-    wanted = '"10%" (1 to 100), a number of clients such as 3, or "rest"'
+    wanted = '"10%" (1 to 100), a number of clients such as 3, "ring:early", or "rest"'
     if isinstance(raw, int) and not isinstance(raw, bool) and 1 <= raw <= 1_000_000:
         return WaveSize(raw, "clients")
     if raw == "rest":
         return REST
     if isinstance(raw, str) and re.fullmatch(r"[1-9][0-9]?%|100%", raw):
         return WaveSize(int(raw[:-1]), "%")
+    if isinstance(raw, str) and raw.startswith("ring:") and NAME.fullmatch(raw.removeprefix("ring:")):
+        return WaveSize(0, "ring", raw.removeprefix("ring:"))
     raise fault(f"found {shown(raw)}; write {wanted}")
 
 
@@ -244,6 +249,25 @@ def timezone(raw: object) -> str:
     return text
 
 
+def moment(raw: object) -> datetime | date:
+    """A day, a local time on a day, or an instant with its offset; which of them is told by its type.
+
+    A local one is naive: only the table it stands in knows its time zone.
+    """
+    wanted = (
+        'a day such as "2026-12-24", or a time such as "2026-12-24T18:00" (add Z or +01:00 for an instant)'
+    )
+    found: object = raw
+    if isinstance(raw, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:+Z-]{5,14})?", raw):
+        with contextlib.suppress(ValueError):
+            found = date.fromisoformat(raw) if len(raw) == 10 else datetime.fromisoformat(raw)
+    if not isinstance(found, datetime | date):
+        raise fault(f"found {shown(raw)}; write {wanted}")
+    if not 2000 <= found.year <= 2199:
+        raise fault(f"found {shown(raw)}; write a year from 2000 to 2199")
+    return found
+
+
 def iso_day(raw: object) -> str:
     if isinstance(raw, date) and not isinstance(raw, datetime):
         return raw.isoformat()
@@ -314,6 +338,8 @@ def _schema(**keys: Any) -> WithJsonSchema:
 
 Account = Annotated[str | None, PlainValidator(account), _schema(type="string", pattern="^([0-9]{12})?$")]
 Name = Annotated[str, PlainValidator(name), _schema(type="string", pattern=f"^{NAME.pattern}$")]
+SizeWord = Annotated[str, PlainValidator(name), _schema(type="string", pattern=f"^{NAME.pattern}$")]
+"""A company's own word for how large a client is; shaped like a name, since it becomes part of one."""
 Text = Annotated[str, PlainValidator(text_value), _schema(type="string", maxLength=4096)]
 RegionName = Annotated[str, PlainValidator(region), _schema(type="string", pattern=f"^{REGION.pattern}$")]
 Duration = Annotated[
@@ -328,7 +354,7 @@ Size = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1},
-                {"type": "string", "pattern": "^([1-9][0-9]?%|100%|rest)$"},
+                {"type": "string", "pattern": f"^([1-9][0-9]?%|100%|rest|ring:{NAME.pattern})$"},
             ]
         }
     ),
@@ -347,6 +373,13 @@ LocalTime = Annotated[
 ]
 Timezone = Annotated[str, PlainValidator(timezone), _schema(type="string")]
 IsoDay = Annotated[str, PlainValidator(iso_day), _schema(type="string", format="date")]
+Moment = Annotated[
+    datetime | date,
+    PlainValidator(moment),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
+    ),
+]
 RelativePath = Annotated[str, PlainValidator(relative_path), _schema(type="string")]
 SourcePath = Annotated[str, PlainValidator(source_path), _schema(type="string")]
 KeyArn = Annotated[str, PlainValidator(key_arn), _schema(type="string")]

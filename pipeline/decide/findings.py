@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.decide.stateful import NESTED_STACK, STATEFUL_TYPES
 from pipeline.decide.template import resources_of
 from pipeline.decide.template_text import TemplateBody
 
-__all__ = ["Finding", "findings_of"]
+__all__ = ["OUTLIVING", "Finding", "findings_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -77,24 +78,15 @@ _ENCRYPTED: Mapping[str, tuple[tuple[str, _Test], ...]] = {
 }
 _IN_A_CLUSTER = frozenset({"AWS::RDS::DBInstance"})
 """Members of a cluster take its encryption; StorageEncrypted must not stand there."""
-_KEEPS_DATA = frozenset(
-    {
-        "AWS::Cognito::UserPool",
-        "AWS::DocDB::DBCluster",
-        "AWS::DynamoDB::GlobalTable",
-        "AWS::DynamoDB::Table",
-        "AWS::EC2::Volume",
-        "AWS::EFS::FileSystem",
-        "AWS::KMS::Key",
-        "AWS::Neptune::DBCluster",
-        "AWS::OpenSearchService::Domain",
-        "AWS::RDS::DBCluster",
-        "AWS::RDS::DBInstance",
-        "AWS::Redshift::Cluster",
-        "AWS::S3::Bucket",
-    }
-)
-_KEPT = frozenset({"Retain", "RetainExceptOnCreate", "Snapshot"})
+_KEEPS_DATA = STATEFUL_TYPES - {NESTED_STACK}
+"""A nested stack that goes takes its resources along by their own policies, which are looked at where they stand."""
+_KEPT: Mapping[str, frozenset[str]] = {
+    "DeletionPolicy": frozenset({"Retain", "RetainExceptOnCreate", "Snapshot"}),
+    # A replacement is never an undone creation, so that RetainExceptOnCreate is no value here.
+    "UpdateReplacePolicy": frozenset({"Retain", "Snapshot"}),
+}
+OUTLIVING = "data-outlives-stack"
+"""The rule that a build will not pass over."""
 
 
 def findings_of(body: TemplateBody, name: str) -> tuple[Finding, ...]:
@@ -135,10 +127,18 @@ def _outliving(resource: Mapping[str, Any], where: str) -> list[Finding]:
     if resource["Type"] not in _KEEPS_DATA:
         return []
     return [
-        Finding(where=where, rule="data-outlives-stack", text=f"{policy} must be Retain or Snapshot")
-        for policy in ("DeletionPolicy", "UpdateReplacePolicy")
-        if resource.get(policy) not in _KEPT
+        Finding(where=where, rule=OUTLIVING, text=f"{policy} must be Retain or Snapshot")
+        for policy, kept in _KEPT.items()
+        if not _is_one_of(resource.get(policy), kept)
     ]
+
+
+def _is_one_of(value: object, wanted: frozenset[str]) -> bool:
+    """On every branch: with AWS::LanguageExtensions a policy may be worked out from conditions."""
+    branches = _branches(value)
+    if branches is not None:
+        return all(_is_one_of(branch, wanted) for branch in branches)
+    return isinstance(value, str) and value in wanted
 
 
 def _at(properties: Any, path: str) -> object:

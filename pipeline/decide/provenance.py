@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from pipeline.errors import IntegrityBroken
 from pipeline.model.canonical import Json, canonical
-from pipeline.model.codec import decode, to_json
+from pipeline.model.codec import decode, sparse_json
 from pipeline.model.ids import ReleaseName
 from pipeline.model.release import Artifact, Manifest
 
@@ -84,7 +84,7 @@ def _statement(manifest: Manifest) -> Json:
                     "version": manifest.release.version,
                     "spec": manifest.spec,
                 },
-                "internalParameters": {"manifest": to_json(manifest)},
+                "internalParameters": {"manifest": sparse_json(manifest)},
                 "resolvedDependencies": [*_sources(manifest), *(_input(i) for i in manifest.inputs)],
             },
             "runDetails": {"builder": {"id": manifest.builder}},

@@ -1,6 +1,6 @@
 """Floor 2, rolling back: which targets go back next, in the reverse order of the rollout. Pure.
 
-One probe target goes first, so that a broken way back is not taken by a whole wave; then the wave's own limit.
+One probe target goes first, so that a broken way back is not taken by a whole wave; then as many as any wave allows.
 Wave 0, the service's own account, goes back last, and only when no client is left on the release.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pipeline.decide.members import members
 from pipeline.model import event as e
 from pipeline.model.ids import TargetId
 from pipeline.model.plan import Plan, Wave, WaveKind
@@ -19,6 +20,7 @@ from pipeline.model.target_state import Phase, TargetState
 __all__ = ["ClaimRollback", "RollbackMove", "next_rollback_move", "waves_to_roll_back"]
 
 _GOES_BACK = frozenset({Phase.HEALTHY, Phase.FAILED, Phase.UNKNOWN})
+_SUFFERS = frozenset({Phase.FAILED, Phase.UNKNOWN})
 _NOT_RESTORED = frozenset({Phase.ROLLBACK_FAILED, Phase.QUARANTINED})
 _OFF_THE_RELEASE = frozenset({Phase.PENDING, Phase.SKIPPED, Phase.ROLLED_BACK, Phase.FAILED, Phase.UNKNOWN})
 """FAILED and UNKNOWN as well, where the account shows another release: nothing was changed there."""
@@ -45,16 +47,16 @@ def next_rollback_move(plan: Plan, run: RunState, targets: Mapping[TargetId, Tar
     for number in sorted(order.waves, reverse=True):
         if _has_to_wait_for_clients(plan, number, order, targets):
             continue
-        members = _members(plan, number, order)
-        flying = tuple(t for t in members if targets[t].phase is Phase.ROLLING_BACK)
-        waiting = tuple(t for t in members if _goes_back(targets[t], order))
+        together = _members(plan, number, run, order, targets)
+        flying = tuple(t for t in together if targets[t].phase is Phase.ROLLING_BACK)
+        waiting = tuple(t for t in together if _goes_back(targets[t], order))
         if waiting:
-            claims = _claims(plan, number, waiting, flying, _has_probe(members, targets))
+            claims = _claims(plan, waiting, flying, probed=_has_probe(together, targets))
             return ClaimRollback(claims) if claims else flying
         if flying:
             return flying
         if not order.targets and run.waves[number].status is WaveStatus.ROLLING_BACK:
-            left = tuple(t for t in members if targets[t].phase in _NOT_RESTORED)
+            left = tuple(t for t in together if targets[t].phase in _NOT_RESTORED)
             return e.WaveRolledBack(wave=number, incomplete=left)
     return _all_done(plan, run, order, targets)
 
@@ -84,24 +86,29 @@ def _no_client_left(plan: Plan, targets: Mapping[TargetId, TargetState]) -> bool
     )
 
 
-def _members(plan: Plan, number: int, order: e.RollbackOrdered) -> tuple[TargetId, ...]:
-    """Newest exposure first; a client's later Region before its earlier one."""
-    wave = plan.waves[number]
-    return tuple(t for t in reversed(wave.targets) if not order.targets or t in order.targets)
+def _members(
+    plan: Plan,
+    number: int,
+    run: RunState,
+    order: e.RollbackOrdered,
+    targets: Mapping[TargetId, TargetState],
+) -> tuple[TargetId, ...]:
+    """Clients that suffer first, then the newest exposure; a client's later Region before its earlier one."""
+    together = members(plan, run, number)
+    suffering = {t.owner for t in together if targets[t].phase in _SUFFERS}
+    ordered = sorted(reversed(together), key=lambda t: t.owner not in suffering)
+    return tuple(t for t in ordered if not order.targets or t in order.targets)
 
 
-def _has_probe(members: tuple[TargetId, ...], targets: Mapping[TargetId, TargetState]) -> bool:
-    return any(targets[t].phase is Phase.ROLLED_BACK for t in members)
+def _has_probe(together: tuple[TargetId, ...], targets: Mapping[TargetId, TargetState]) -> bool:
+    return any(targets[t].phase is Phase.ROLLED_BACK for t in together)
 
 
 def _claims(
-    plan: Plan,
-    number: int,
-    waiting: tuple[TargetId, ...],
-    flying: tuple[TargetId, ...],
-    probed: bool,
+    plan: Plan, waiting: tuple[TargetId, ...], flying: tuple[TargetId, ...], *, probed: bool
 ) -> tuple[TargetId, ...]:
-    limit = plan.waves[number].max_in_flight if probed else 1
+    """Faster than the rollout: once a first target is back, the widest wave's limit holds for every wave."""
+    limit = max(wave.max_in_flight for wave in plan.waves) if probed else 1
     busy = {t.owner for t in flying}
     claims: list[TargetId] = []
     for target in waiting:

@@ -1,16 +1,21 @@
 """Floor 2, the steps of a run: from the folded release and its targets to what the engine does next. Pure.
 
 Bakes are stored deadlines; a halt only stops what has not started; nothing here waits. `next_move` is called again
-after every change, so each move is small.
+after every change, so each move is small. What a wave waits for before it starts stands in `gates`, how its bake
+ends in `bakes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from pipeline.decide.approvals import lane_in_force
+from pipeline.decide.bakes import after_the_bake, bake_end, failed_look, next_look, unclear_look
+from pipeline.decide.gates import defer, first_opening, gate_of, listed, waiting_since
+from pipeline.decide.members import members
 from pipeline.decide.pace import failed_in, in_flight_in, next_claims
 from pipeline.decide.rollback import ClaimRollback, next_rollback_move
 from pipeline.model import event as e
@@ -31,6 +36,8 @@ __all__ = [
     "Record",
     "RunMove",
     "StartWave",
+    "Wait",
+    "Weigh",
     "next_move",
 ]
 
@@ -69,6 +76,22 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Weigh:
+    """One registered look of the canary judge: gather the evidence, keep it, say what it shows."""
+
+    wave: int
+    look: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be done before `until`: every target that is left is outside its window."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MarkGood:
     targets: tuple[TargetId, ...]
 
@@ -85,7 +108,9 @@ class Finished:
     ending: Ending
 
 
-RunMove: TypeAlias = StartWave | Claim | ClaimRollback | Record | Bake | Judge | MarkGood | Await | Finished
+RunMove: TypeAlias = (
+    StartWave | Claim | ClaimRollback | Record | Bake | Judge | Weigh | Wait | MarkGood | Await | Finished
+)
 
 _ENDINGS = {
     Run.SUCCEEDED: EndingKind.SUCCEEDED,
@@ -101,15 +126,55 @@ def next_move(plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState]
         return Finished(Ending(kind=_ENDINGS[run.run], reason=run.halted_because))
     if run.run is Run.ROLLING_BACK:
         return _rolling_back(plan, run, targets)
-    if run.run is Run.HALTED:
-        flying = tuple(t for t, state in targets.items() if state.phase in IN_FLIGHT)
-        if flying:
-            return Await(flying)
-        return Finished(Ending(kind=EndingKind.HALTED, reason=run.halted_because))
+    if run.run in (Run.HALTED, Run.PAUSED):
+        return _stopped(run, targets, now)
     number = run.current_wave
     if number is None:
-        return Record(e.RunEnded(outcome=e.Outcome.SUCCEEDED))
+        return _all_passed(plan, run, targets, now)
     return _wave_move(plan, number, run, targets, now)
+
+
+def _stopped(run: RunState, targets: Mapping[TargetId, TargetState], now: datetime) -> RunMove:
+    flying = tuple(t for t, state in targets.items() if state.phase in IN_FLIGHT)
+    if flying:
+        return Await(flying)
+    if run.run is Run.HALTED:
+        return Finished(Ending(kind=EndingKind.HALTED, reason=run.halted_because))
+    if run.waiting_until is not None and now >= run.waiting_until:
+        return _waited_too_long(run.paused_because)
+    return Finished(Ending(kind=EndingKind.PAUSED, reason=run.paused_because, until=run.waiting_until))
+
+
+def _waited_too_long(reason: str) -> RunMove:
+    return Record(e.RunHalted(reason=f"nobody decided in time: {reason}", by="tidegate"))
+
+
+def _all_passed(
+    plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState], now: datetime
+) -> RunMove:
+    """Every wave has passed. What was hurried has a last look still to come before it counts as good."""
+    hurried = [n for n, wave in enumerate(run.waves) if wave.hurried]
+    if not hurried:
+        return Record(e.RunEnded(outcome=e.Outcome.SUCCEEDED))
+    if run.follow_up_until is None:
+        return Record(e.FollowUpScheduled(until=now + max(plan.waves[n].bake for n in hurried)))
+    together = tuple(t for n in hurried for t in members(plan, run, n))
+    failed = failed_in(together, run, targets)
+    if len(failed) > sum(plan.waves[n].tolerance for n in hurried):
+        return Record(e.RunHalted(reason=_told(failed, together, targets), by="tidegate"))
+    healthy = tuple(t for t in together if targets[t].phase is Phase.HEALTHY)
+    if now < run.follow_up_until:
+        return Bake(run.follow_up_until, healthy)
+    since = run.follow_up_until
+    unseen = tuple(t for t in healthy if not _was_looked_at_since(targets[t], since))
+    if unseen:
+        return Judge(unseen)
+    unbaked = tuple(t for t in healthy if targets[t].desired not in targets[t].goods)
+    return MarkGood(unbaked) if unbaked else Record(e.RunEnded(outcome=e.Outcome.SUCCEEDED))
+
+
+def _was_looked_at_since(state: TargetState, since: datetime) -> bool:
+    return state.verdict is not None and state.settled_at is not None and state.settled_at >= since
 
 
 def _rolling_back(plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState]) -> RunMove:
@@ -128,76 +193,154 @@ def _wave_move(
     plan: Plan, number: int, run: RunState, targets: Mapping[TargetId, TargetState], now: datetime
 ) -> RunMove:
     match run.waves[number].status:
-        case WaveStatus.PENDING:
-            return StartWave(number)
+        case WaveStatus.PENDING | WaveStatus.GATED:
+            return _at_the_gate(plan, number, run, now)
         case WaveStatus.DEPLOYING:
             return _deploying(plan, number, run, targets, now)
         case WaveStatus.BAKING | WaveStatus.JUDGING:
             return _baking(plan, number, run, targets, now)
+        case WaveStatus.INCONCLUSIVE:
+            return Finished(Ending(kind=EndingKind.PAUSED, reason=run.waves[number].reason))
         case _:
             return _failed(plan, number, run)
+
+
+def _at_the_gate(plan: Plan, number: int, run: RunState, now: datetime) -> RunMove:
+    standing = run.waves[number].gate
+    shut = gate_of(plan, number, run, now)
+    if shut is None:
+        return StartWave(number)
+    if isinstance(shut, e.TargetsDeferred):
+        return Record(shut)
+    if standing is None or standing.gate is not shut.gate or standing.until != shut.until:
+        return Record(shut)
+    if now >= standing.deadline:
+        return _waited_too_long(standing.reason)
+    if standing.until is not None:
+        return Wait(min(standing.until, standing.deadline), standing.reason)
+    return Finished(
+        Ending(kind=EndingKind.AWAITING_APPROVAL, reason=standing.reason, until=standing.deadline)
+    )
 
 
 def _deploying(
     plan: Plan, number: int, run: RunState, targets: Mapping[TargetId, TargetState], now: datetime
 ) -> RunMove:
-    wave = plan.waves[number]
+    wave, together = plan.waves[number], members(plan, run, number)
     claimed = run.waves[number].claimed
-    failure = _failure(wave, run, targets)
-    claims = () if failure else next_claims(plan, number, run, targets)
+    failure = _failure(wave, together, run, targets)
+    claims = () if failure else next_claims(plan, number, run, targets, now)
     if claims:
         return Claim(number, claims)
-    flying = in_flight_in(wave, claimed, targets)
+    flying = in_flight_in(together, claimed, targets)
     if failure:
         # A claim that never began is not begun now; only what runs is waited for.
         running = tuple(t for t in flying if targets[t].phase in IN_FLIGHT)
         return Await(running) if running else Record(e.WaveFailed(wave=number, reason=failure))
     if flying:
         return Await(flying)
-    return Record(e.WaveBaking(wave=number, until=now + wave.bake))
+    late = tuple(t for t in together if targets[t].phase is Phase.PENDING)
+    if late:
+        return _for_the_late(plan, number, late, run, targets, now)
+    healthy = any(targets[t].phase is Phase.HEALTHY for t in together)
+    return Record(e.WaveBaking(wave=number, until=now + (wave.bake if healthy else timedelta(0))))
+
+
+def _for_the_late(
+    plan: Plan,
+    number: int,
+    late: tuple[TargetId, ...],
+    run: RunState,
+    targets: Mapping[TargetId, TargetState],
+    now: datetime,
+) -> RunMove:
+    """Everybody else of the wave is done. It does not wait for them, unless nobody else has tried the release."""
+    tried = any(targets[t].phase is Phase.HEALTHY for t in members(plan, run, number))
+    deferred = defer(plan, number, late, now) if tried else None
+    if deferred is not None:
+        return Record(deferred)
+    until = first_opening(plan, late, now)
+    deadline = waiting_since(run, number, now) + plan.max_deferral
+    reason = f"waits for the maintenance windows or freezes of {listed(late)}"
+    if now >= deadline:
+        return _waited_too_long(reason)
+    return Wait(min(until, deadline), reason)
 
 
 def _baking(
     plan: Plan, number: int, run: RunState, targets: Mapping[TargetId, TargetState], now: datetime
 ) -> RunMove:
-    wave = plan.waves[number]
-    until = run.waves[number].bake_until or now
-    failure = _failure(wave, run, targets)
+    wave, together = plan.waves[number], members(plan, run, number)
+    failure = _failure(wave, together, run, targets) or failed_look(run.waves[number])
     if failure:
         return Record(e.WaveFailed(wave=number, reason=failure))
-    healthy = tuple(t for t in wave.targets if targets[t].phase is Phase.HEALTHY)
+    healthy = tuple(t for t in together if targets[t].phase is Phase.HEALTHY)
+    lane = lane_in_force(run, run.plan, now) if run.plan is not None else None
     if run.waves[number].status is WaveStatus.BAKING:
-        if now < until:
-            return Bake(until, healthy)
-        return Record(e.WaveJudging(wave=number))
-    unjudged = tuple(t for t in healthy if targets[t].verdict is None)
-    if unjudged:
-        return Judge(unjudged)
+        return _bake_on(plan, number, run, healthy, lane, now)
+    looking = () if lane is e.Lane.FULL else tuple(t for t in healthy if targets[t].verdict is None)
+    if looking:
+        return Judge(looking)
+    weighed = after_the_bake(plan, number, run, lane, now)
+    if isinstance(weighed, int):
+        return Weigh(number, weighed)
+    if weighed is not None:
+        return Record(weighed)
+    if lane is not None and healthy:
+        return Record(e.WavePassed(wave=number, hurried=True))
     unbaked = tuple(t for t in healthy if targets[t].desired not in targets[t].goods)
-    if unbaked:
-        return MarkGood(unbaked)
-    return Record(e.WavePassed(wave=number))
+    return MarkGood(unbaked) if unbaked else Record(e.WavePassed(wave=number))
 
 
-def _failure(wave: Wave, run: RunState, targets: Mapping[TargetId, TargetState]) -> str:
+def _bake_on(
+    plan: Plan,
+    number: int,
+    run: RunState,
+    healthy: tuple[TargetId, ...],
+    lane: e.Lane | None,
+    now: datetime,
+) -> RunMove:
+    frozen = unclear_look(plan, number, run, now)
+    if frozen is not None:
+        return Record(frozen)
+    until = bake_end(plan, run.waves[number], lane, now)
+    if now >= until:
+        return Record(e.WaveJudging(wave=number))
+    due = next_look(plan, number, run, lane, now)
+    if due is None:
+        return Bake(until, healthy)
+    look, at = due
+    return Weigh(number, look) if now >= at else Bake(min(until, at), healthy)
+
+
+def _failure(
+    wave: Wave, together: tuple[TargetId, ...], run: RunState, targets: Mapping[TargetId, TargetState]
+) -> str:
     """Why the wave has failed, for a person; empty where it has not."""
-    failed = failed_in(wave, run, targets)
+    failed = failed_in(together, run, targets)
     if len(failed) > wave.tolerance:
-        first = failed[0]
-        many = (
-            f"{len(failed)} of {len(wave.targets)} targets failed" if len(failed) > 1 else f"{first} failed"
-        )
-        return f"{many}: {targets[first].reason}"
-    skipped = [t for t in wave.targets if targets[t].phase is Phase.SKIPPED]
+        return _told(failed, together, targets)
+    skipped = [t for t in together if targets[t].phase is Phase.SKIPPED or targets[t].blameless]
     if len(skipped) > wave.max_skipped:
         return f"{len(skipped)} targets were skipped, and only {wave.max_skipped} may be"
-    if wave.kind is not WaveKind.WAVE and wave.targets and len(skipped) == len(wave.targets):
-        return "every target was skipped, so nothing has been tried"
+    if wave.kind is not WaveKind.WAVE and together and len(skipped) == len(together):
+        reason = targets[skipped[0]].reason
+        return "every target was skipped, so nothing has been tried" + (f": {reason}" if reason else "")
     return ""
+
+
+def _told(
+    failed: tuple[TargetId, ...], together: tuple[TargetId, ...], targets: Mapping[TargetId, TargetState]
+) -> str:
+    many = f"{len(failed)} of {len(together)} targets failed" if len(failed) > 1 else f"{failed[0]} failed"
+    return f"{many}: {targets[failed[0]].reason}"
 
 
 def _failed(plan: Plan, number: int, run: RunState) -> RunMove:
     wave, reason = plan.waves[number], run.waves[number].reason
     if wave.on_fail is OnFail.HOLD:
         return Record(e.RunHalted(reason=reason, by="tidegate"))
+    if not plan.rollback_safe:
+        held = f"{reason} (held, not rolled back: this release says that going back is not safe)"
+        return Record(e.RunHalted(reason=held, by="tidegate"))
     return Record(e.RollbackOrdered(waves=(number,), reason=reason, by="tidegate"))

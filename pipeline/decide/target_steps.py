@@ -12,22 +12,37 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from pipeline.decide.stack_table import Treatment, when_found
+from pipeline.decide.target_ends import (
+    blocked,
+    failed,
+    given_up,
+    left_to_a_person,
+    needs_a_person,
+    quarantine_command,
+    skip_command,
+)
 from pipeline.model import event as e
 from pipeline.model.ids import TargetId
 from pipeline.model.plan import Deployable, PlannedTarget
-from pipeline.model.stack import DEPLOYABLE, IN_PROGRESS, Mark, StackStatus, parameters_digest
+from pipeline.model.stack import Mark, StackStatus, parameters_digest
 from pipeline.model.target_state import IN_FLIGHT, Action, Step, TargetState
 
 __all__ = [
     "BUSY_LIMIT",
+    "CONTINUE_AFTER",
+    "MAX_CONTINUES",
     "MAX_ROUNDS",
     "CheckHealth",
     "ClearThenLook",
     "Conclude",
+    "ContinueRollback",
     "Do",
     "Done",
     "Execute",
     "FindChangeSet",
+    "FindContinuation",
+    "FollowContinuation",
     "Look",
     "MakeChangeSet",
     "Move",
@@ -35,6 +50,7 @@ __all__ = [
     "ReadChangeSet",
     "StepAction",
     "Verify",
+    "Wait",
     "action_id",
     "change_set_name",
     "given_up",
@@ -48,7 +64,15 @@ MAX_ROUNDS = 8
 """How often a target may go back to looking before it is given up: every run ends."""
 BUSY_LIMIT = timedelta(hours=1)
 """How long a stack that somebody else is changing is waited for."""
-STEP_LIMITS = {Step.CHANGE_SET_MADE: timedelta(hours=1), Step.EXECUTING: timedelta(hours=36)}
+MAX_CONTINUES = 3
+"""How often an action lets CloudFormation try again to undo an update; after that a person has to find the cause."""
+CONTINUE_AFTER = (timedelta(0), timedelta(seconds=30), timedelta(minutes=2))
+"""How long before each of these attempts: what kept it from working may pass by itself, such as throttling."""
+STEP_LIMITS = {
+    Step.CHANGE_SET_MADE: timedelta(hours=1),
+    Step.EXECUTING: timedelta(hours=36),
+    Step.CONTINUING: timedelta(hours=36),
+}
 """How long AWS may take before nobody knows any more what it is doing. CloudFormation itself gives up on an operation
 after 36 hours (User Guide, ECS blue/green deployments)."""
 
@@ -66,8 +90,11 @@ class ClearThenLook:
 
 @dataclass(frozen=True, slots=True)
 class MakeChangeSet:
+    """importing: orphans that it takes back in where the template names them."""
+
     creating: bool
     id: str
+    importing: tuple[e.Orphan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +118,24 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class ContinueRollback:
+    """ContinueUpdateRollback. skip: only what a person has named."""
+
+    id: str
+    skip: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FindContinuation:
+    """Was it continued although no answer came?"""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowContinuation:
+    """Until the continued rollback has come to its end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verify:
     """Mark, template and code in the account against the planned digests."""
 
@@ -108,6 +153,9 @@ StepAction: TypeAlias = (
     | ReadChangeSet
     | Execute
     | Poll
+    | ContinueRollback
+    | FindContinuation
+    | FollowContinuation
     | Verify
     | CheckHealth
 )
@@ -128,16 +176,27 @@ class Conclude:
     events: tuple[e.TargetEvent, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Nothing to ask before `until`."""
+
+    until: datetime
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     pass
 
 
-Move: TypeAlias = Do | Conclude | Done
+Move: TypeAlias = Do | Conclude | Wait | Done
 
 
-def action_id(plan: str, target: TargetId, direction: e.Direction, attempt: int, fence: int) -> str:
-    """32 hex digits. The fence is in it: a new holder's change sets never have an old holder's names."""
+def action_id(plan: str, target: TargetId, direction: e.Direction, attempt: int | str, fence: int) -> str:
+    """32 hex digits. The fence is in it: a new holder's change sets never have an old holder's names.
+
+    attempt: the round of looking, behind the number of a retry that a person ordered.
+    """
     text = f"{plan}\n{target}\n{direction}\n{attempt}\n{fence}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -158,12 +217,8 @@ def tag_of(target: TargetId) -> str:
     return target.owner.removeprefix("~")
 
 
-def quarantine_command(target: PlannedTarget) -> str:
-    """What a person holding the repair role types, once they have looked."""
-    return (
-        f"aws cloudformation describe-stack-events --stack-name {target.stack} --region {target.id.region}"
-        f"   # as TidegateRepair in {target.account}"
-    )
+_WITH_AWS = frozenset({Step.EXECUTING, Step.CONTINUE_INTENDED, Step.CONTINUING, Step.SETTLED, Step.VERIFIED})
+"""Where a change set left open can do no harm any more: what was executed has outdated every other one."""
 
 
 def next_step(target: PlannedTarget, state: TargetState, now: datetime, fence: int) -> Move:
@@ -171,13 +226,18 @@ def next_step(target: PlannedTarget, state: TargetState, now: datetime, fence: i
     action = state.action
     if action is None or state.phase not in IN_FLIGHT:
         return Done()
-    if action.inherited and action.step not in (Step.EXECUTING, Step.SETTLED, Step.VERIFIED):
+    if action.inherited and action.step not in _WITH_AWS and not action.failure:
         return Do(action=ClearThenLook())
     if action.rounds > MAX_ROUNDS:
-        return _give_up(target, action, f"gave up after {action.rounds} attempts to change the stack")
+        reason = f"gave up after {action.rounds} attempts to change the stack"
+        return Conclude(events=blocked(target, state, reason, e.Fault.ACCOUNT))
     limit = STEP_LIMITS.get(action.step)
     if limit is not None and action.since is not None and now - action.since > limit:
-        return _give_up(target, action, f"AWS did not come to an end within {limit}")
+        return _overdue(target, state, action, limit)
+    return _by_step(target, state, action, now, fence)
+
+
+def _by_step(target: PlannedTarget, state: TargetState, action: Action, now: datetime, fence: int) -> Move:
     match action.step:
         case Step.LOOK:
             return Do(action=Look())
@@ -193,6 +253,12 @@ def next_step(target: PlannedTarget, state: TargetState, now: datetime, fence: i
             return Do(action=ClearThenLook())
         case Step.EXECUTING:
             return Do(action=Poll())
+        case Step.STUCK:
+            return _stuck(target, state, action, now, fence)
+        case Step.CONTINUE_INTENDED:
+            return Do(action=FindContinuation())
+        case Step.CONTINUING:
+            return Do(action=FollowContinuation())
         case Step.SETTLED:
             return Do(action=Verify())
         case Step.VERIFIED:
@@ -201,57 +267,116 @@ def next_step(target: PlannedTarget, state: TargetState, now: datetime, fence: i
             return Done()
 
 
+def _overdue(target: PlannedTarget, state: TargetState, action: Action, limit: timedelta) -> Move:
+    reason = f"AWS did not come to an end within {limit}"
+    if action.step is Step.CHANGE_SET_MADE:
+        return Conclude(events=blocked(target, state, reason, e.Fault.ACCOUNT))
+    return Conclude(events=failed(target, state, reason, e.Fault.ACCOUNT))
+
+
 def _after_observation(
     target: PlannedTarget, state: TargetState, action: Action, now: datetime, fence: int
 ) -> Move:
     seen = action.seen
     assert seen is not None, "the step OBSERVED is only reached by an observation"
-    status = StackStatus(seen.status) if seen.status else None
-    if status in IN_PROGRESS:
-        return _wait_for_others(target, action, seen, now)
+    treatment = when_found(seen.status)
+    if treatment is Treatment.WAIT:
+        return _wait_for_others(target, state, action, seen, now)
+    if treatment is Treatment.CONTINUE:
+        return _stuck(target, state, action, now, fence)
+    if action.failure:
+        # The rollback of our own operation was continued by somebody else: no second try on top of it.
+        reason = f"{action.failure}; the stack is in {seen.status or 'no status: it is gone'} since"
+        return Conclude(events=failed(target, state, reason, e.Fault.RELEASE))
     if action.wanted is None:
-        return _nowhere_to_go_back_to(target, seen)
-    absent = status is None or status is StackStatus.DELETE_COMPLETE
-    if not absent and status is not StackStatus.REVIEW_IN_PROGRESS and status not in DEPLOYABLE:
-        return _give_up(target, action, f"the stack is in {seen.status}, which only a person can leave")
-    creating = absent or status is StackStatus.REVIEW_IN_PROGRESS
-    if not creating and _is_there(action.wanted, seen):
+        return _nowhere_to_go_back_to(target, state, seen)
+    if treatment is Treatment.PERSON:
+        reason = f"the stack is in {seen.status}, which only a person can leave"
+        return Conclude(events=needs_a_person(target, state, reason))
+    if treatment is Treatment.REVIEW and not _is_ours_to_create(state, seen):
+        reason = "the stack is in REVIEW_IN_PROGRESS, and its first change set is somebody else's"
+        return Conclude(events=needs_a_person(target, state, reason))
+    if treatment is Treatment.UPDATE and _is_there(action.wanted, seen):
         return Do(action=Verify())
-    identity = action_id(f"{state.plan}/{state.release}", target.id, action.direction, action.rounds, fence)
-    return Do(
-        action=MakeChangeSet(creating, identity),
-        intent=e.ChangeSetIntended(action_id=identity, creating=creating),
+    return _make(target, state, action, fence, creating=treatment is not Treatment.UPDATE)
+
+
+def _make(target: PlannedTarget, state: TargetState, action: Action, fence: int, *, creating: bool) -> Do:
+    identity = action_id(
+        f"{state.plan}/{state.release}", target.id, action.direction, _attempt(state, action.rounds), fence
     )
+    return Do(
+        action=MakeChangeSet(creating, identity, state.orphans),
+        intent=e.ChangeSetIntended(action_id=identity, creating=creating, importing=state.orphans),
+    )
+
+
+def _attempt(state: TargetState, number: int) -> int | str:
+    return f"{state.attempt}.{number}" if state.attempt else number
 
 
 def _is_there(wanted: Deployable, seen: e.TargetObserved) -> bool:
     return seen.mark == mark_of(wanted).text() and seen.parameters == parameters_digest(wanted.parameters)
 
 
-def _wait_for_others(target: PlannedTarget, action: Action, seen: e.TargetObserved, now: datetime) -> Move:
+def _is_ours_to_create(state: TargetState, seen: e.TargetObserved) -> bool:
+    """A stack in REVIEW_IN_PROGRESS holds nothing, but whose change sets stand on it is about to make it."""
+    foreign = [name for name in seen.change_sets if not name.startswith("tg-")]
+    return not foreign and (state.made_stack or bool(seen.change_sets))
+
+
+def _wait_for_others(
+    target: PlannedTarget, state: TargetState, action: Action, seen: e.TargetObserved, now: datetime
+) -> Move:
     """A stack that is moving, and not by our hand: never cancelled, looked at again until the limit."""
     if action.since is not None and now - action.since > BUSY_LIMIT:
-        return _give_up(target, action, f"the stack stayed in {seen.status}, changed by somebody else")
+        reason = f"the stack stayed in {seen.status}, changed by somebody else"
+        return Conclude(events=blocked(target, state, reason, e.Fault.ACCOUNT))
     return Do(action=Look())
 
 
-def _nowhere_to_go_back_to(target: PlannedTarget, seen: e.TargetObserved) -> Move:
-    if not seen.status or seen.status == StackStatus.DELETE_COMPLETE:
+def _nowhere_to_go_back_to(target: PlannedTarget, state: TargetState, seen: e.TargetObserved) -> Move:
+    empty = seen.status == StackStatus.REVIEW_IN_PROGRESS and _is_ours_to_create(state, seen)
+    if empty or when_found(seen.status) is Treatment.CREATE:
         return Conclude(events=(e.TargetRolledBack(to=""),))
     reason = "this was the first deployment here: there is no earlier good release to go back to"
     return Conclude(events=(e.TargetQuarantined(reason=reason, command=quarantine_command(target)),))
 
 
-def given_up(target: PlannedTarget, state: TargetState, reason: str) -> tuple[e.TargetEvent, ...]:
-    """What is said of a target in flight that cannot be followed any longer."""
-    if state.action is not None and state.action.direction is e.Direction.BACK:
-        quarantined = e.TargetQuarantined(reason=reason, command=quarantine_command(target))
-        return (e.RollbackFailed(reason=reason), quarantined)
-    return (e.TargetUnknown(reason=reason),)
+# --- UPDATE_ROLLBACK_FAILED ------------------------------------------------------------------------
 
 
-def _give_up(target: PlannedTarget, action: Action, reason: str) -> Move:
-    if action.direction is e.Direction.FORWARD:
-        return Conclude(events=(e.TargetFailed(reason=reason, fault=e.Fault.ACCOUNT),))
-    quarantined = e.TargetQuarantined(reason=reason, command=quarantine_command(target))
-    return Conclude(events=(e.RollbackFailed(reason=reason), quarantined))
+def _stuck(target: PlannedTarget, state: TargetState, action: Action, now: datetime, fence: int) -> Move:
+    """CloudFormation could not undo an update: let it try again, a few times. Resources are left out of it only
+    where a person has named them."""
+    if action.continues >= MAX_CONTINUES:
+        return Conclude(events=_stays_stuck(target, state, action))
+    pause = CONTINUE_AFTER[action.continues]
+    due = (action.since or now) + pause
+    if pause and now < due:
+        return Wait(
+            until=due, reason=f"{target.id}: the rollback of the stack is continued again at {due:%H:%M:%S}"
+        )
+    identity = action_id(
+        f"{state.plan}/{state.release}/continue",
+        target.id,
+        action.direction,
+        f"{state.attempt}.{action.rounds}.{action.continues}",
+        fence,
+    )
+    return Do(
+        action=ContinueRollback(identity, state.skips),
+        intent=e.ContinueIntended(action_id=identity, skip=state.skips),
+    )
+
+
+def _stays_stuck(target: PlannedTarget, state: TargetState, action: Action) -> tuple[e.TargetEvent, ...]:
+    before = f"{action.failure}; " if action.failure else ""
+    reason = (
+        f"{before}the stack is in UPDATE_ROLLBACK_FAILED, and continuing its rollback"
+        f" {action.continues} times did not help{f': {action.hindered}' if action.hindered else ''}"
+    )
+    command = skip_command(target, state.release.partition("@")[0])
+    if action.failure or action.direction is e.Direction.BACK:
+        return left_to_a_person(target, state, reason, command)
+    return needs_a_person(target, state, reason, command)

@@ -2,83 +2,86 @@
 
 Laws (tests/properties): the waves partition the targets; wave 0 is the service's own account, wave 1 the canary;
 all Regions of one client are in one wave, in the client's order; order never depends on the order of the input.
+
+Who is in the canary is drawn (`decide.canary`). Those behind it go ring by ring, bold rings first, by lot inside a
+ring, cut into waves by count, by percentage, by ring (`ring:early`: whoever of that ring is left) or as the rest.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import timedelta
 
+from pipeline.decide.canary import Candidate, by_lot, draw_canary, ring_rank
 from pipeline.model.ids import TargetId
-from pipeline.model.plan import Wave, WaveKind
+from pipeline.model.plan import CanaryDraw, Wave, WaveKind
 from pipeline.model.policy import Pace, WavePolicy, WaveSize
 
-__all__ = ["Candidate", "cut_waves"]
-
-_FIRST_RINGS = ("canary", "early")
-_LAST_RING = "late"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One client that will get the release, with its targets in its Region order."""
-
-    client: str
-    ring: str
-    targets: tuple[TargetId, ...]
+__all__ = ["Candidate", "cut_waves", "draw_and_cut"]
 
 
 def cut_waves(
     service: Sequence[TargetId], clients: Sequence[Candidate], policy: WavePolicy, seed: str
 ) -> tuple[Wave, ...]:
+    """`draw_and_cut` without the record of the draw, for a plan whom nothing can hold back."""
+    return draw_and_cut(service, clients, policy, seed)[0]
+
+
+def draw_and_cut(
+    service: Sequence[TargetId],
+    clients: Sequence[Candidate],
+    policy: WavePolicy,
+    seed: str,
+    *,
+    late: bool = False,
+) -> tuple[tuple[Wave, ...], CanaryDraw | None]:
     """service: targets of the service's own account; may be empty, and then there is no wave 0.
 
-    seed: the release's name, so that it is not always the same client that goes first.
-    Percentages are of the clients behind the canary, rounded up: a wave is never empty.
+    seed: the release's name and digest, so that it is not always the same client that goes first.
+    Percentages are of the clients behind the canary, rounded up: a wave is never empty, but for the one more at
+    the end where `late` asks for it: it takes in whoever a window or a freeze held back.
     """
-    ordered = sorted(clients, key=lambda c: (_ring_rank(c.ring), _draw(seed, c.client)))
     waves: list[Wave] = []
     if service:
         waves.append(_service_wave(tuple(sorted(service)), policy))
-    canary, rest = ordered[: policy.canary.clients], ordered[policy.canary.clients :]
+    draw = draw_canary(clients, policy.canary.clients, seed)
+    named = {client.client: client for client in clients}
+    first = draw.canaries if draw is not None else ()
+    canary = [named.pop(name) for name in first]
     if canary:
         waves.append(_canary_wave(canary, policy))
-    for chunk in _chunks(rest, policy.sizes):
-        waves.append(_client_wave(len(waves), chunk, policy, bool(service)))
-    return tuple(waves)
-
-
-def _ring_rank(ring: str) -> tuple[int, str]:
-    """canary, early, then a company's own rings (`default` among them) by name, then late."""
-    if ring in _FIRST_RINGS:
-        return (_FIRST_RINGS.index(ring), "")
-    return (len(_FIRST_RINGS) + (ring == _LAST_RING), ring)
-
-
-def _draw(seed: str, client: str) -> str:
-    return hashlib.sha256(f"{seed}\n{client}".encode()).hexdigest()
+    rest = sorted(
+        named.values(),
+        key=lambda c: (ring_rank(c.ring), by_lot(seed, "turn", c.client)),
+    )
+    chunks = [*_chunks(rest, policy.sizes), *([()] if late and canary else [])]
+    for number, chunk in enumerate(chunks, start=2):
+        waves.append(_client_wave(number, chunk, policy))
+    return tuple(waves), draw
 
 
 def _chunks(clients: Sequence[Candidate], sizes: Sequence[WaveSize]) -> list[Sequence[Candidate]]:
-    total, start = len(clients), 0
+    left, total = list(clients), len(clients)
     chunks: list[Sequence[Candidate]] = []
-    for size in sizes:
-        if start >= total:
-            break
-        take = _take(size, total, total - start)
-        chunks.append(clients[start : start + take])
-        start += take
-    if start < total:
-        chunks.append(clients[start:])
+    for size in (*sizes, WaveSize(0, "rest")):
+        chunk = _take(size, left, total)
+        if chunk:
+            chunks.append(chunk)
+            taken = {client.client for client in chunk}
+            left = [client for client in left if client.client not in taken]
     return chunks
 
 
-def _take(size: WaveSize, total: int, left: int) -> int:
-    if size.unit == "rest":
-        return left
-    wanted = -(-total * size.amount // 100) if size.unit == "%" else size.amount
-    return min(left, max(1, wanted))
+def _take(size: WaveSize, left: Sequence[Candidate], total: int) -> Sequence[Candidate]:
+    match size.unit:
+        case "rest":
+            return left
+        case "ring":
+            return [client for client in left if client.ring == size.ring]
+        case "%":
+            return left[: max(1, -(-total * size.amount // 100))]
+        case _:
+            return left[: max(1, size.amount)]
 
 
 def _targets(clients: Sequence[Candidate]) -> tuple[TargetId, ...]:
@@ -96,6 +99,7 @@ def _service_wave(targets: tuple[TargetId, ...], policy: WavePolicy) -> Wave:
         max_skipped=0,
         pace=Pace.STRICT,
         on_fail=policy.on_fail.service,
+        approval=0 in policy.approvals,
     )
 
 
@@ -110,14 +114,18 @@ def _canary_wave(clients: Sequence[Candidate], policy: WavePolicy) -> Wave:
         max_skipped=policy.max_skipped,
         pace=Pace.STRICT,
         on_fail=policy.on_fail.canary,
+        extend=policy.canary.longest_extension,
+        min_requests=policy.canary.min_requests,
+        approval=1 in policy.approvals,
     )
 
 
-def _client_wave(position: int, clients: Sequence[Candidate], policy: WavePolicy, served: bool) -> Wave:
+def _client_wave(number: int, clients: Sequence[Candidate], policy: WavePolicy) -> Wave:
     # Names count as in the documentation, wave 0 the service and wave 1 the canary, even where a service has
-    # no account of its own.
+    # no account of its own. Only the canary waits for evidence: behind it fewer and fewer controls are left to
+    # compare with, and the hard gates speak.
     return Wave(
-        name=f"wave-{position if served else position + 1}",
+        name=f"wave-{number}",
         kind=WaveKind.WAVE,
         targets=_targets(clients),
         bake=policy.bake,
@@ -126,4 +134,6 @@ def _client_wave(position: int, clients: Sequence[Candidate], policy: WavePolicy
         max_skipped=policy.max_skipped,
         pace=policy.pace,
         on_fail=policy.on_fail.wave,
+        extend=timedelta(0),
+        approval=number in policy.approvals,
     )

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from pipeline.decide.members import wave_of
 from pipeline.decide.target_steps import given_up
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.tick import Tick, TickStatus, tick
@@ -41,13 +42,19 @@ class FanOut:
 
     def begin(self, targets: Sequence[TargetId]) -> None:
         """Say that these are ours now, each in its own stream, and tick them."""
+        run = self._ledger.run
+        reasons = {passed.target: passed.reason for passed in run.passed_over}
         for target in targets:
             claimed = e.TargetClaimed(
                 release=str(self._plan.release),
                 plan=self._digest,
-                wave=self._plan.wave_of(target),
+                wave=wave_of(self._plan, run, target),
                 desired=self._targets[target].desired,
             )
+            if target in reasons:
+                skipped = e.TargetSkipped(reason=reasons[target], fault=e.Fault.ACCOUNT)
+                self._ledger.say(target, (claimed, skipped))
+                continue
             self._ledger.say(target, (claimed,))
             self.tick(target)
 

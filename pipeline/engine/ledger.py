@@ -22,10 +22,8 @@ __all__ = ["Ledger", "view_of_run"]
 
 
 def view_of_run(state: TargetState, plan: Digest) -> TargetState:
-    """A target as a run sees it: PENDING where its stream last spoke of another run. Goods stay known."""
-    if state.plan == plan:
-        return state
-    return TargetState(observed=state.observed, goods=state.goods)
+    """A target as a run sees it: PENDING where its stream last spoke of another run."""
+    return state if state.plan == plan else state.between_runs()
 
 
 class Ledger:
@@ -94,6 +92,12 @@ class Ledger:
             return
         entries = self._journal.read(self._release_stream)
         self._run, self._run_seq = fold_run(entries), len(entries)
+
+    def heads(self) -> tuple[e.SignedHead, ...]:
+        """Where the release's stream and those of the plan's targets stand, by name."""
+        streams = [self._release_stream, *(self._stream(target.id) for target in self._plan.targets)]
+        heads = [(stream, self._journal.head(stream)) for stream in sorted(streams)]
+        return tuple(e.SignedHead(stream=s, seq=head.seq, hash=head.hash) for s, head in heads if head.seq)
 
     def say(self, target: TargetId, events: Sequence[e.TargetEvent]) -> TargetState:
         """Append to a target's stream and return its new state. FenceLost when this runner has been outdated."""

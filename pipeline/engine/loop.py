@@ -12,15 +12,17 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from pipeline.decide import run_steps as moves
+from pipeline.decide.members import wave_of
 from pipeline.decide.rollback import ClaimRollback
 from pipeline.engine.fan_out import FanOut
 from pipeline.engine.heartbeat import Heartbeat
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.perform import still_ours
 from pipeline.engine.tick import judge
+from pipeline.engine.weigh import weigh
 from pipeline.engine.workers import Workers
 from pipeline.engine.world import Runner, World
-from pipeline.errors import StreamMoved
+from pipeline.errors import AccessRefused, AnswerLost, StreamMoved, Throttled
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import Digest, TargetId
@@ -30,6 +32,8 @@ from pipeline.model.target_state import Phase
 
 __all__ = ["Until", "run_loop"]
 
+_WORTH_SIGNING = (e.WavePassed, e.WaveFailed, e.WaveRolledBack, e.RunEnded)
+"""A wave has come to an end: nothing said so far may be cut off unseen."""
 _MISSES_TO_FAIL = 3
 _MISS_DELAY = timedelta(seconds=1)
 _READ_GRACE = timedelta(minutes=5)
@@ -88,6 +92,8 @@ class _Loop:
                 return ending
             case moves.Record(event=event):
                 self._record(event)
+                if isinstance(event, _WORTH_SIGNING):
+                    self._sign_heads()
             case moves.StartWave(wave=wave):
                 self.runner.verify()
                 self._record(e.WaveStarted(wave=wave))
@@ -102,8 +108,12 @@ class _Loop:
             case moves.Judge(targets=targets):
                 self._look_at(targets, final=True)
                 self._wait(None)
+            case moves.Weigh(wave=wave, look=look):
+                self._weigh(wave, look)
             case moves.Bake(until=until, targets=targets):
                 return self._bake(until, targets)
+            case moves.Wait(until=until, reason=reason):
+                return self._wait_for_windows(until, reason)
             case moves.Await(targets=targets):
                 self.fan_out.begin([t for t in targets if self.ledger.never_begun(t)])
                 self.fan_out.go_on(targets)
@@ -124,6 +134,15 @@ class _Loop:
         except StreamMoved:
             return False
         return True
+
+    def _sign_heads(self) -> None:
+        """What cannot be signed now is covered by the next signature; a missing one is told, and stops nothing."""
+        if self.runner.sign is None:
+            return
+        try:
+            self._record(self.runner.sign(self.ledger.heads()))
+        except (Throttled, AnswerLost, AccessRefused) as fault:
+            self.runner.warned(f"the journal's heads were not signed: {fault.problem}")
 
     def _heed_the_latch(self) -> None:
         self.ledger.refresh()
@@ -156,6 +175,26 @@ class _Loop:
         watch_again = min((self.watched[t] for t in idle), default=until)
         self._wait(min(until, watch_again))
         return None
+
+    def _wait_for_windows(self, until: datetime, reason: str) -> Ending | None:
+        if self.until.blocked and not self.fan_out.busy:
+            return Ending(kind=EndingKind.WAITING, reason=reason, until=until)
+        self._wait(until)
+        return None
+
+    def _weigh(self, number: int, look: int) -> None:
+        """Gather, judge, keep what was judged, and only then say it."""
+        plan, run = self.plan, self.ledger.run
+        judgement, document = weigh(self.world, plan, run, self.ledger.targets(), number, look)
+        self._record(
+            e.WaveJudged(
+                wave=number,
+                look=look,
+                verdict=judgement.verdict,
+                reason=judgement.reason,
+                evidence=self.world.keep(document),
+            )
+        )
 
     def _look_at(self, targets: tuple[TargetId, ...], *, final: bool) -> None:
         now = self.world.clock.now()
@@ -199,7 +238,7 @@ class _Loop:
         return 5 * _MISS_DELAY if look.final and now - since < _READ_GRACE else None
 
     def _watch_interval(self, target: TargetId) -> timedelta:
-        bake = self.plan.waves[self.plan.wave_of(target)].bake
+        bake = self.plan.waves[wave_of(self.plan, self.ledger.run, target)].bake
         return min(max(bake / 10, timedelta(seconds=1)), timedelta(minutes=1))
 
     # --- stopping ------------------------------------------------------------------------------

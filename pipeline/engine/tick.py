@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from pipeline.decide.target_steps import Conclude, Do, Done, next_step
-from pipeline.engine.job import Job
+from pipeline.decide.target_steps import Conclude, Do, Done, Wait, next_step
+from pipeline.engine.job import job_of
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.perform import Again, Said, perform
 from pipeline.engine.watch import watch
@@ -56,10 +56,12 @@ def tick(world: World, runner: Runner, ledger: Ledger, plan: Plan, target: Plann
             return _ended(target.id, state)
         case Conclude(events=events):
             return _after(target.id, ledger.say(target.id, events))
+        case Wait(until=until, reason=reason):
+            return Tick(target=target.id, status=TickStatus.WAIT, until=until, reason=reason)
         case Do(action=action, intent=intent):
             if intent is not None:
                 state = ledger.say(target.id, (intent,))
-            outcome = perform(world, runner, _job(plan, target, state), action)
+            outcome = perform(world, runner, job_of(plan, target, state), action)
             if isinstance(outcome, Said):
                 return _after(target.id, ledger.say(target.id, outcome.events))
             return _again(world, target.id, state, outcome)
@@ -73,7 +75,7 @@ def judge(world: World, ledger: Ledger, plan: Plan, target: PlannedTarget) -> tu
     state = ledger.target(target.id)
     assert state.desired is not None, "a HEALTHY target has been claimed"
     try:
-        return watch(world, _job(plan, target, state), state.desired)
+        return watch(world, job_of(plan, target, state), state.desired)
     except CredentialsRefused:
         raise
     except ReleaseError as fault:
@@ -86,16 +88,6 @@ def poll_delay(age: timedelta, target: TargetId) -> timedelta:
     delay = min(max(age / 5, _FIRST_POLL), _LAST_POLL)
     spread = sha256(str(target).encode()).digest()[0] / 255
     return delay * (0.8 + 0.4 * spread)
-
-
-def _job(plan: Plan, target: PlannedTarget, state: TargetState) -> Job:
-    return Job(
-        service=plan.release.service,
-        release=str(plan.release),
-        target=target,
-        state=state,
-        health_hosts=plan.health_hosts,
-    )
 
 
 def _after(target: TargetId, state: TargetState) -> Tick:

@@ -6,8 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pipeline.model.event import Envelope
-from pipeline.ports import Alarms, Clock, Health, Journal, Latch, Leases, Stacks
+from pipeline.model.event import Envelope, HeadsSigned, SignedHead
+from pipeline.model.ids import Digest
+from pipeline.ports import (
+    Alarms,
+    Clock,
+    Health,
+    Journal,
+    Latch,
+    Leases,
+    Metrics,
+    Protection,
+    Smoke,
+    Stacks,
+)
 
 __all__ = ["LEASE_TTL", "Runner", "World"]
 
@@ -17,6 +29,8 @@ LEASE_TTL = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
+    """keep: stores what a verdict was based on, and returns the digest that names it."""
+
     clock: Clock
     journal: Journal
     leases: Leases
@@ -24,6 +38,10 @@ class World:
     stacks: Stacks
     alarms: Alarms
     health: Health
+    smoke: Smoke
+    metrics: Metrics
+    protection: Protection
+    keep: Callable[[bytes], Digest]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +51,7 @@ class Runner:
     verify: re-reads the release's manifest and artifacts, raising IntegrityBroken; called before each wave.
     heard: called with every entry that has been appended, for progress; must not raise.
     warned: called with a line when AWS cannot be asked for a while; must not raise.
+    sign: signs the heads of the plan's streams at the end of each wave; None where there is no key to sign with.
     """
 
     lease: str
@@ -41,3 +60,4 @@ class Runner:
     verify: Callable[[], None]
     heard: Callable[[Envelope], None]
     warned: Callable[[str], None] = lambda _line: None
+    sign: Callable[[tuple[SignedHead, ...]], HeadsSigned] | None = None

@@ -3,6 +3,10 @@
 Used for what Tidegate itself writes and reads again: plans, events, tick states. A field that is missing, unknown
 or of the wrong type is a ValueError with its path; files that people write go through `pipeline.config` instead.
 datetime: ISO 8601 in UTC. timedelta: whole milliseconds.
+
+What is hashed and kept is written sparsely: a field that equals its default is left out, and read back as that
+default. A field that a later version adds then changes neither the digest of an old plan nor the chain of an old
+journal. The price is a promise: every field added has a default, and a default never changes its meaning.
 """
 
 from __future__ import annotations
@@ -19,13 +23,22 @@ from typing import Any, TypeVar
 
 from pipeline.model.canonical import Json
 
-__all__ = ["decode", "from_json", "to_json"]
+__all__ = ["decode", "from_json", "sparse_json", "to_json"]
 
 T = TypeVar("T")
 
 
 def to_json(value: object) -> Json:
-    """A dataclass becomes an object, a tuple an array. TypeError for what has no form here."""
+    """A dataclass becomes an object with every field, a tuple an array. TypeError for what has no form here."""
+    return _encode(value, sparse=False)
+
+
+def sparse_json(value: object) -> Json:
+    """As `to_json`, without the fields that equal their defaults: for what is hashed and kept."""
+    return _encode(value, sparse=True)
+
+
+def _encode(value: object, *, sparse: bool) -> Json:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, StrEnum):
@@ -37,10 +50,27 @@ def to_json(value: object) -> Json:
     if isinstance(value, timedelta):
         return round(value / timedelta(milliseconds=1))
     if isinstance(value, tuple):
-        return [to_json(item) for item in value]
+        return [_encode(item, sparse=sparse) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        told = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        silent = _defaults(type(value)) if sparse else {}
+        return {
+            name: _encode(inner, sparse=sparse)
+            for name, inner in told.items()
+            if name not in silent or silent[name] != inner
+        }
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+@cache
+def _defaults(kind: Hashable) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for field in dataclasses.fields(typing.cast("Any", kind)):
+        if field.default is not dataclasses.MISSING:
+            found[field.name] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            found[field.name] = field.default_factory()
+    return found
 
 
 def from_json(kind: type[T], content: bytes) -> T:

@@ -5,23 +5,30 @@ Nothing but the plan decides what promote does. Its JSON round-trips to the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pipeline.model.canonical import canonical, sha256_hex
-from pipeline.model.codec import from_json, to_json
+from pipeline.model.codec import from_json, sparse_json
+from pipeline.model.fleet import Freeze, Window
 from pipeline.model.ids import AccountId, Digest, ReleaseName, TargetId, digest
-from pipeline.model.policy import HealthPolicy, OnFail, Pace
+from pipeline.model.judging import JudgePolicy
+from pipeline.model.policy import AlarmsBefore, HealthPolicy, OnFail, Pace
+from pipeline.model.waiver import SignedWaiver
 
 __all__ = [
     "PLAN_FORMAT",
+    "CanaryDraw",
     "Deployable",
     "EffectGroup",
     "EffectKind",
     "Plan",
     "PlannedTarget",
     "SkippedTarget",
+    "Stratum",
+    "TargetEta",
+    "TargetSkew",
     "Wave",
     "WaveKind",
     "plan_digest",
@@ -70,11 +77,23 @@ class PlannedTarget:
     effect: EffectKind
     effect_digest: Digest | None = None
     """Digest of the change set's normalised changes; None for a first creation."""
+    window: Window | None = None
+    freezes: tuple[Freeze, ...] = ()
+    """All that speak of this target and were not over when the plan was made; by start."""
+    ring: str = ""
+    size: str = ""
+    stratum: str = ""
+    """Name of the client's stratum in the plan's draw; empty for a service's own account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
-    """targets: in the order in which they are claimed. bake: the wait after the last target is healthy."""
+    """targets: in the order in which they are claimed. bake: the wait after the last target is healthy.
+
+    extend: how much longer the bake may get, in all, while evidence is short. min_requests: what must have been
+    seen before the bake can end. approval: the wave starts only when somebody has approved it. Only the last
+    wave may be empty: it takes in those whom their windows and freezes held back.
+    """
 
     name: str
     kind: WaveKind
@@ -85,6 +104,9 @@ class Wave:
     max_skipped: int
     pace: Pace
     on_fail: OnFail
+    extend: timedelta = timedelta(0)
+    min_requests: int = 0
+    approval: bool = False
 
     @property
     def number(self) -> int:
@@ -112,8 +134,62 @@ class EffectGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """Clients that are alike: the same ring, the same Regions, the same size. clients, canaries: by name."""
+
+    name: str
+    clients: tuple[str, ...]
+    canaries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryDraw:
+    """How the canary's clients were found, so that anybody can draw again and the judge knows what it may permute.
+
+    seed: the release's name and digest. canaries: in the order in which they go. randomised: every client of the
+    canary was drawn at random among those of the strata; False where it took a choice to cover more. attempts:
+    draws until one covered all that can be covered. uncovered: one sentence for each effect, Region or class of
+    parameters of the plan that no canary client has.
+    """
+
+    seed: str
+    strata: tuple[Stratum, ...]
+    canaries: tuple[str, ...]
+    randomised: bool
+    attempts: int = 1
+    uncovered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSkew:
+    """How far a target lags before this run. running: the release it runs; empty where none is known.
+
+    behind: how many releases of the service that became good somewhere are newer than that.
+    """
+
+    id: TargetId
+    running: str
+    behind: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetEta:
+    """When a target's turn is expected to begin and end, if nothing fails. wave: the place in `Plan.waves` in
+    which it is expected, which is a later one than its own where its window or a freeze holds it back."""
+
+    id: TargetId
+    wave: int
+    start: datetime
+    finish: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """expires: after this instant promote refuses the plan as stale (exit 9)."""
+    """expires: after this instant promote refuses the plan as stale (exit 9).
+
+    judge to emergency_bake: as in WavePolicy. rollback_safe: False where the release says of itself that going
+    back may lose data; a failure then holds. waivers: those whose signature held when the plan was made.
+    """
 
     format_version: int = PLAN_FORMAT
     release: ReleaseName
@@ -128,6 +204,21 @@ class Plan:
     waves: tuple[Wave, ...]
     skipped: tuple[SkippedTarget, ...] = ()
     groups: tuple[EffectGroup, ...] = ()
+    draw: CanaryDraw | None = None
+    judge: JudgePolicy = field(default_factory=JudgePolicy)
+    alarms_before: AlarmsBefore = AlarmsBefore.BLOCK
+    approval_life: timedelta = timedelta(hours=24)
+    waiting_deadline: timedelta = timedelta(days=7)
+    max_deferral: timedelta = timedelta(days=14)
+    emergency_bake: timedelta = timedelta(minutes=10)
+    rollback_safe: bool = True
+    waivers: tuple[SignedWaiver, ...] = ()
+    max_skew: int = 3
+    skew: tuple[TargetSkew, ...] = ()
+    """Only targets that lag."""
+    etas: tuple[TargetEta, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a person should know before promoting: pins and freezes that expired, and the like."""
 
     def target(self, wanted: TargetId) -> PlannedTarget:
         """KeyError for a target the plan does not hold."""
@@ -152,7 +243,7 @@ class Plan:
 
 def plan_to_json(plan: Plan) -> bytes:
     """Canonical JSON; its sha256 is the plan's digest."""
-    return canonical(to_json(plan))
+    return canonical(sparse_json(plan))
 
 
 def plan_from_json(content: bytes) -> Plan:

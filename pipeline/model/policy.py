@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from pipeline.model.judging import JudgePolicy
+
 __all__ = [
     "REST",
+    "AlarmsBefore",
     "CanaryPolicy",
     "HealthPolicy",
     "OnFail",
@@ -35,6 +38,15 @@ class OnFail(StrEnum):
     HOLD = "hold"
 
 
+class AlarmsBefore(StrEnum):
+    """What alarms that are in ALARM before a target is touched mean."""
+
+    BLOCK = "block"
+    """the target is not deployed to"""
+    RECORD = "record"
+    """they are written down, and not held against the release while they stay as they were"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnFailPolicy:
     service: OnFail = OnFail.ROLLBACK
@@ -44,13 +56,16 @@ class OnFailPolicy:
 
 @dataclass(frozen=True, slots=True)
 class WaveSize:
-    """A count of clients, a percentage of the clients behind the canary, or the rest."""
+    """A count of clients, a percentage of the clients behind the canary, the clients of a ring, or the rest."""
 
     amount: int
     unit: str
-    """`clients`, `%` or `rest` (the amount then means nothing)"""
+    """`clients`, `%`, `ring` or `rest` (with the last two the amount means nothing)"""
+    ring: str = ""
 
     def __str__(self) -> str:
+        if self.unit == "ring":
+            return f"ring:{self.ring}"
         return "rest" if self.unit == "rest" else f"{self.amount}{'%' if self.unit == '%' else ''}"
 
 
@@ -66,25 +81,46 @@ class ServiceWavePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryPolicy:
-    """Wave 1. `min_requests` is kept in the plan; judging by statistics reads it."""
+    """Wave 1. min_requests: how many requests of the release must have been seen before it is judged.
 
-    clients: int = 1
+    extend: how much longer the bake may get while evidence is short; None means once more its own length.
+    """
+
+    clients: int = 3
     bake: timedelta = timedelta(hours=1)
     min_requests: int = 0
+    extend: timedelta | None = None
+
+    @property
+    def longest_extension(self) -> timedelta:
+        return self.bake if self.extend is None else self.extend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WavePolicy:
+    """approvals: numbers of the waves that start only when somebody has approved them. approval_life: how long
+    an approval holds. waiting_deadline: how long a run may wait for a person before it is halted. max_skew: how
+    many releases a client may lag before it is told. max_deferral: how long a client's window or freeze may put
+    it off. emergency_bake: what a bake is shortened to under an approved emergency."""
+
     service: ServiceWavePolicy = ServiceWavePolicy()
     canary: CanaryPolicy = CanaryPolicy()
     sizes: tuple[WaveSize, ...] = field(default=(REST,))
     bake: timedelta = timedelta(hours=2)
     tolerance: int = 0
-    max_skipped: int = 1_000_000
+    max_skipped: int = 5
     """More targets than this skipped in one wave fail the wave."""
     max_in_flight: int = 50
     pace: Pace = Pace.WON
     on_fail: OnFailPolicy = OnFailPolicy()
+    approvals: tuple[int, ...] = ()
+    approval_life: timedelta = timedelta(hours=24)
+    waiting_deadline: timedelta = timedelta(days=7)
+    alarms_before: AlarmsBefore = AlarmsBefore.BLOCK
+    max_skew: int = 3
+    max_deferral: timedelta = timedelta(days=14)
+    emergency_bake: timedelta = timedelta(minutes=10)
+    judge: JudgePolicy = field(default_factory=JudgePolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +132,7 @@ class HealthPolicy:
     alarms: True when every alarm of the stack must be readable and OK.
     deadline: how long a target may take to become healthy after its stack is complete. A new alarm is in
     INSUFFICIENT_DATA until its first periods are over, so this is minutes rather than seconds.
+    smoke: logical id of a Lambda function of the stack that is invoked and must answer well; empty for none.
     """
 
     url_output: str = ""
@@ -103,3 +140,4 @@ class HealthPolicy:
     expect: int = 200
     alarms: bool = True
     deadline: timedelta = timedelta(minutes=10)
+    smoke: str = ""

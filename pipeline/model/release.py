@@ -40,7 +40,10 @@ class TestPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSpec:
-    """One release.toml. Template paths are relative to the service's folder; "" where there is no such stack."""
+    """One release.toml. Template paths are relative to the service's folder; "" where there is no such stack.
+
+    rollback_safe: False where the release says of itself that going back may lose data: a failure then holds.
+    """
 
     name: str
     build: str = ""
@@ -50,6 +53,7 @@ class ServiceSpec:
     test: TestPolicy = TestPolicy()
     health: HealthPolicy = HealthPolicy()
     waves: WavePolicy = WavePolicy()
+    rollback_safe: bool = True
 
     def health_of(self, role: str) -> HealthPolicy:
         """The client stack answers calls; the service's own stack is judged by its alarms alone."""

@@ -22,6 +22,7 @@ __all__ = [
     "ChangeSetView",
     "ExecutionStatus",
     "Mark",
+    "PropertyChange",
     "ResourceChange",
     "StackSnapshot",
     "StackStatus",
@@ -160,6 +161,33 @@ class StackSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class PropertyChange:
+    """One entry of a change's Details, in AWS's words; a value we do not know stays as it came.
+
+    Source: CloudFormation API reference, ResourceChangeDetail and ResourceTargetDefinition.
+    """
+
+    attribute: str
+    """Properties, Metadata, CreationPolicy, UpdatePolicy, DeletionPolicy, UpdateReplacePolicy, Tags."""
+    name: str = ""
+    """Of the property, below Properties: the topmost one."""
+    path: str = ""
+    """`/Properties/TimeToLiveSpecification/Enabled`; empty where AWS sends none."""
+    change: str = ""
+    """AttributeChangeType: Add, Remove, Modify, SyncWithActual; may be empty."""
+    recreation: str = ""
+    """RequiresRecreation: Never, Conditionally, Always."""
+    evaluation: str = ""
+    """Static, Dynamic."""
+    source: str = ""
+    """ChangeSource: ResourceReference, ParameterReference, ResourceAttribute, DirectModification, Automatic,
+    NoModification."""
+    before: str = ""
+    after: str = ""
+    """Values only of what the guard weighs by its value, such as `DeletionProtection`: others may be secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ResourceChange:
     """One entry of a change set. Enums keep AWS's words; a value we do not know stays as it came."""
 
@@ -174,6 +202,12 @@ class ResourceChange:
     scope: tuple[str, ...] = ()
     physical_id: str = ""
     nested_change_set: str = ""
+    details: tuple[PropertyChange, ...] = ()
+
+    @property
+    def is_tags_only(self) -> bool:
+        """Nothing but tags, in place: a stack's own tags go to every resource that can carry them."""
+        return self.action == "Modify" and self.scope == ("Tags",) and self.replacement in ("", "False")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,13 +235,26 @@ class ChangeSetView:
 def effect_of(changes: tuple[ResourceChange, ...]) -> Digest:
     """The digest of what a change set would do, equal for equal effects in different accounts.
 
-    Physical ids and nested change-set ARNs differ from account to account and are left out.
+    Physical ids and nested change-set ARNs differ from account to account and are left out; so are changes of
+    nothing but tags, which are no effect, and paths and sources of single properties, which may count list items
+    that differ from client to client.
     """
-    rows: list[Json] = [
-        [c.logical_id, c.resource_type, c.action, c.replacement, c.policy_action, list(c.scope)]
-        for c in sorted(changes)
-    ]
+    rows = sorted((_row(c) for c in changes if not c.is_tags_only), key=canonical)
     return digest(sha256_hex(canonical(rows)))
+
+
+def _row(change: ResourceChange) -> list[Json]:
+    row: list[Json] = [
+        change.logical_id,
+        change.resource_type,
+        change.action,
+        change.replacement,
+        change.policy_action,
+        list(change.scope),
+    ]
+    properties = sorted({(d.attribute, d.name, d.recreation, d.after) for d in change.details})
+    # A row without details is what it was before there were any: plans made then still hold.
+    return [*row, [list(each) for each in properties]] if properties else row
 
 
 def parameters_digest(parameters: tuple[tuple[str, str], ...]) -> Digest:

@@ -9,73 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from pipeline.model import event as e
 from pipeline.model.ids import Digest
 from pipeline.model.plan import Deployable
+from pipeline.model.target_action import IN_FLIGHT, TERMINAL, Action, Phase, Step
 
 __all__ = ["IN_FLIGHT", "TERMINAL", "Action", "Phase", "Step", "TargetState", "evolve_target", "fold_target"]
 
-
-class Phase(StrEnum):
-    PENDING = "PENDING"
-    CLAIMED = "CLAIMED"
-    DEPLOYING = "DEPLOYING"
-    VERIFYING = "VERIFYING"
-    HEALTHY = "HEALTHY"
-    FAILED = "FAILED"
-    UNKNOWN = "UNKNOWN"
-    SKIPPED = "SKIPPED"
-    ROLLING_BACK = "ROLLING_BACK"
-    ROLLED_BACK = "ROLLED_BACK"
-    ROLLBACK_FAILED = "ROLLBACK_FAILED"
-    QUARANTINED = "QUARANTINED"
-
-
-IN_FLIGHT = frozenset({Phase.CLAIMED, Phase.DEPLOYING, Phase.VERIFYING, Phase.ROLLING_BACK})
-TERMINAL = frozenset(Phase) - IN_FLIGHT - {Phase.PENDING}
-
-
-class Step(StrEnum):
-    """Where the present action on the stack stands; a journal that ends here is picked up here."""
-
-    LOOK = "LOOK"
-    """read the stack"""
-    OBSERVED = "OBSERVED"
-    CHANGE_SET_INTENDED = "CHANGE_SET_INTENDED"
-    CHANGE_SET_MADE = "CHANGE_SET_MADE"
-    INSPECTED = "INSPECTED"
-    EXECUTION_INTENDED = "EXECUTION_INTENDED"
-    EXECUTING = "EXECUTING"
-    SETTLED = "SETTLED"
-    VERIFIED = "VERIFIED"
-    DONE = "DONE"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """One attempt to bring the stack to `wanted`, forward or back. id is the change set's name without `tg-`
-    and the token of its execution."""
-
-    direction: e.Direction
-    wanted: Deployable | None
-    """None: a rollback of a first deployment, which has nowhere to go back to."""
-    step: Step = Step.LOOK
-    id: str = ""
-    creating: bool = False
-    change_set: str = ""
-    stack_id: str = ""
-    seen: e.TargetObserved | None = None
-    inherited: bool = False
-    """Taken over from another holder: its change sets have to go before anything else is done."""
-    since: datetime | None = None
-    """when the present step began"""
-    rounds: int = 0
-    """How often the action went back to looking; bounded by decide."""
-    changed: bool = False
-    """A change set has been executed."""
+_RecoveryStep: TypeAlias = (
+    e.StackStuck
+    | e.ContinueIntended
+    | e.ContinueStarted
+    | e.ContinueAbandoned
+    | e.StackContinued
+    | e.OrphansLeft
+    | e.OrphansTaken
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +54,48 @@ class TargetState:
     """logical ids that this release created here"""
     changed: bool = False
     """This run has executed, or may have executed, a change set here."""
+    attempt: int = 0
+    """How often a person had this target tried again within its run."""
+    alarms_before: tuple[str, ...] = ()
+    """alarms in ALARM when this run first looked"""
+    protected: str = ""
+    """id of the stack that stack policy and termination protection were set for; empty where for none"""
+    spared: tuple[str, ...] = ()
+    """what the stack policy leaves out"""
+    unprotected: str = ""
+    """why the stack could not be protected"""
+    orphans: tuple[e.Orphan, ...] = ()
+    """Resources that rollbacks have let go of here, until a deployment takes them back in."""
+    skips: tuple[str, ...] = ()
+    """What a person has chosen to leave out when a stuck rollback is continued; used once."""
+    drifted: tuple[str, ...] = ()
+    """Resources left out of a rollback, which differ from their template since; until a person clears the target."""
+    made_stack: bool = False
+    """The stack's first change set was ours, and the stack has not been seen complete since."""
 
     @property
     def quarantined(self) -> bool:
         return self.phase is Phase.QUARANTINED
+
+    @property
+    def blameless(self) -> bool:
+        """Stopped before anything was executed here, and not by a defect of the release: does not burn tolerance."""
+        stopped = self.phase in (Phase.SKIPPED, Phase.QUARANTINED) and not self.changed
+        return stopped and self.fault in (e.Fault.ACCOUNT, e.Fault.GUARD)
+
+    def between_runs(self) -> TargetState:
+        """What outlives a run; everything else belongs to the run that said it."""
+        return TargetState(
+            observed=self.observed,
+            goods=self.goods,
+            protected=self.protected,
+            spared=self.spared,
+            unprotected=self.unprotected,
+            orphans=self.orphans,
+            skips=self.skips,
+            drifted=self.drifted,
+            made_stack=self.made_stack,
+        )
 
 
 def fold_target(entries: Iterable[e.Envelope]) -> TargetState:
@@ -131,34 +120,79 @@ def evolve_target(state: TargetState, entry: e.Envelope) -> TargetState:
             return _on_action(state, entry.at, inherited=True, keep_since=True)
         case e.TargetRecalled(release=release):
             return _recalled(state, release)
+        case e.TargetRetried():
+            return _retried(state)
+        case e.SkipsChosen(resources=resources):
+            return _skips_chosen(state, resources)
+        case e.TargetProtected(stack_id=stack_id, spared=spared):
+            return replace(state, protected=stack_id, spared=spared, unprotected="")
+        case e.TargetUnprotected(reason=reason):
+            return replace(state, unprotected=reason)
         case e.TargetCleared():
-            cleared = TargetState(observed=state.observed, goods=state.goods)
+            # The person may have made the stack anew, so that nothing is known of it any more but its releases.
+            cleared = TargetState(observed=state.observed, goods=state.goods, orphans=state.orphans)
             return cleared if state.quarantined else state
         case _:
             return state
 
 
 def _claimed(state: TargetState, claimed: e.TargetClaimed, at: datetime) -> TargetState:
-    # What another run left in flight here may still be executed by its runner: its change sets have to go first.
+    # What another run, or an earlier attempt, left open here may still be executed: its change sets go first.
     interrupted = state.phase in IN_FLIGHT
-    action = Action(direction=e.Direction.FORWARD, wanted=claimed.desired, since=at, inherited=interrupted)
-    return TargetState(
+    same_run = state.plan == claimed.plan and state.release == claimed.release
+    action = Action(
+        direction=e.Direction.FORWARD,
+        wanted=claimed.desired,
+        since=at,
+        inherited=interrupted or (same_run and state.attempt > 0),
+        changed=same_run and state.changed,
+    )
+    # A target put back among the pending has been captured and perhaps changed by this very run.
+    base = state if same_run else state.between_runs()
+    return replace(
+        base,
         phase=Phase.CLAIMED,
         release=claimed.release,
         plan=claimed.plan,
         wave=claimed.wave,
         desired=claimed.desired,
-        observed=state.observed,
-        goods=state.goods,
         action=action,
+        verdict=None,
+        reason="",
+        fault=None,
+        command="",
+        settled_at=None,
         added=state.added if state.release == claimed.release else (),
     )
+
+
+def _retried(state: TargetState) -> TargetState:
+    """Only what failed or is unknown; what this run knows of the target it goes on knowing."""
+    if state.phase not in (Phase.FAILED, Phase.UNKNOWN):
+        return state
+    return replace(
+        state,
+        phase=Phase.PENDING,
+        action=None,
+        attempt=state.attempt + 1,
+        verdict=None,
+        reason="",
+        fault=None,
+        settled_at=None,
+    )
+
+
+def _skips_chosen(state: TargetState, resources: tuple[str, ...]) -> TargetState:
+    phase = Phase.FAILED if state.phase in (Phase.QUARANTINED, Phase.ROLLBACK_FAILED) else state.phase
+    return replace(state, skips=resources, phase=phase, command="")
 
 
 def _rollback_claimed(state: TargetState, claimed: e.RollbackClaimed, at: datetime) -> TargetState:
     if state.release != claimed.release:
         return state
-    action = Action(direction=e.Direction.BACK, wanted=state.previous_good, since=at)
+    # Where nobody knows how the way forward ended, a change set of it may still be open.
+    open_ended = state.phase in IN_FLIGHT or state.phase is Phase.UNKNOWN
+    action = Action(direction=e.Direction.BACK, wanted=state.previous_good, since=at, inherited=open_ended)
     return replace(state, phase=Phase.ROLLING_BACK, action=action, verdict=None)
 
 
@@ -178,27 +212,23 @@ def _on_action(state: TargetState, at: datetime, *, keep_since: bool = False, **
     return replace(state, action=replace(state.action, since=since, **changes))
 
 
-def _stepped(
-    state: TargetState,
-    step: e.TargetStep,
-    at: datetime,
-) -> TargetState:
+def _stepped(state: TargetState, step: e.TargetStep, at: datetime) -> TargetState:
     if state.action is None:
         return state
     match step:
         case e.TargetObserved():
             return _observed(state, step, at)
+        case e.AlarmsBefore(names=names):
+            return replace(state, alarms_before=names)
         case e.ChangeSetIntended():
-            changed = _on_action(
-                state, at, step=Step.CHANGE_SET_INTENDED, id=step.action_id, creating=step.creating
-            )
-            return _deploying(changed)
+            return _change_set_intended(state, step, at)
         case e.ChangeSetMade():
             return _on_action(
                 state, at, step=Step.CHANGE_SET_MADE, change_set=step.arn, stack_id=step.stack_id
             )
         case e.ChangeSetInspected():
-            return replace(_on_action(state, at, step=Step.INSPECTED), added=(*state.added, *step.added))
+            inspected = _on_action(state, at, step=Step.INSPECTED, lets_go=step.lets_go, imports=step.imports)
+            return replace(inspected, added=(*state.added, *step.added))
         case e.ChangeSetEmpty():
             return _on_action(state, at, step=Step.SETTLED)
         case e.ExecutionIntended():
@@ -212,11 +242,58 @@ def _stepped(
         case e.StackSettled():
             settled = _verifying(_on_action(state, at, step=Step.SETTLED))
             wanted = state.action.wanted
+            settled = replace(settled, made_stack=False)
             return replace(settled, observed=wanted.release) if wanted is not None else settled
         case e.TargetVerified():
             return _verifying(_on_action(state, at, step=Step.VERIFIED))
         case _:
+            return _recovering(state, step, at)
+
+
+def _recovering(state: TargetState, step: _RecoveryStep, at: datetime) -> TargetState:
+    match step:
+        case e.StackStuck(reason=reason):
+            return _on_action(state, at, step=Step.STUCK, failure=reason)
+        case e.ContinueIntended(action_id=identity, skip=skip):
+            return _continue_intended(state, identity, skip, at)
+        case e.ContinueStarted():
+            return _on_action(state, at, step=Step.CONTINUING, inherited=False)
+        case e.ContinueAbandoned(reason=reason):
+            return _on_action(state, at, step=Step.LOOK, inherited=False, hindered=reason)
+        case e.StackContinued(skipped=skipped):
+            drifted = (*state.drifted, *(name for name in skipped if name not in state.drifted))
+            return replace(_on_action(state, at, step=Step.LOOK), skips=(), drifted=drifted)
+        case e.OrphansLeft(orphans=orphans):
+            names = frozenset(orphan.logical_id for orphan in orphans)
+            others = tuple(o for o in state.orphans if o.logical_id not in names)
+            return replace(state, orphans=(*others, *orphans))
+        case e.OrphansTaken(logical_ids=taken):
+            return replace(state, orphans=tuple(o for o in state.orphans if o.logical_id not in taken))
+        case _:
             assert_never(step)
+
+
+def _change_set_intended(state: TargetState, step: e.ChangeSetIntended, at: datetime) -> TargetState:
+    intended = _on_action(
+        state,
+        at,
+        step=Step.CHANGE_SET_INTENDED,
+        id=step.action_id,
+        creating=step.creating,
+        imports=(),
+        lets_go=(),
+    )
+    return _deploying(replace(intended, made_stack=state.made_stack or step.creating))
+
+
+def _continue_intended(state: TargetState, identity: str, skip: tuple[str, ...], at: datetime) -> TargetState:
+    if state.action is None:
+        return state
+    times = state.action.continues + 1
+    intended = _on_action(
+        state, at, step=Step.CONTINUE_INTENDED, continue_id=identity, skip=skip, continues=times
+    )
+    return _deploying(intended)
 
 
 def _abandoned(state: TargetState, action: Action, at: datetime) -> TargetState:
@@ -254,8 +331,8 @@ def _ended(
     state = _on_action(state, at, step=Step.DONE)
     state = replace(state, settled_at=at)
     match end:
-        case e.TargetHealthy():
-            return replace(state, phase=Phase.HEALTHY, observed=state.release, reason="", fault=None)
+        case e.TargetHealthy(reason=reason):
+            return replace(state, phase=Phase.HEALTHY, observed=state.release, reason=reason, fault=None)
         case e.TargetJudged(verdict=verdict, reason=reason):
             return _judged(state, verdict, reason)
         case e.TargetGood():
@@ -264,24 +341,26 @@ def _ended(
             return replace(state, phase=Phase.FAILED, reason=reason, fault=fault)
         case e.TargetUnknown(reason=reason):
             return replace(state, phase=Phase.UNKNOWN, reason=reason)
-        case e.TargetSkipped(reason=reason):
-            return replace(state, phase=Phase.SKIPPED, reason=reason)
+        case e.TargetSkipped(reason=reason, fault=fault):
+            return replace(state, phase=Phase.SKIPPED, reason=reason, fault=fault)
         case e.TargetReleased():
-            return replace(state, phase=Phase.PENDING, action=None)
+            changed = state.changed if state.action is None else state.action.changed
+            return replace(state, phase=Phase.PENDING, action=None, changed=changed)
         case e.TargetRolledBack(to=to):
             goods = tuple(g for g in state.goods if g.release != state.release)
             return replace(state, phase=Phase.ROLLED_BACK, observed=to, goods=goods)
         case e.RollbackFailed(reason=reason):
             return replace(state, phase=Phase.ROLLBACK_FAILED, reason=reason)
-        case e.TargetQuarantined(reason=reason, command=command):
-            return replace(state, phase=Phase.QUARANTINED, reason=reason, command=command)
+        case e.TargetQuarantined(reason=reason, command=command, fault=fault):
+            blamed = fault if fault is not None else state.fault
+            return replace(state, phase=Phase.QUARANTINED, reason=reason, command=command, fault=blamed)
         case _:
             assert_never(end)
 
 
 def _judged(state: TargetState, verdict: e.Verdict, reason: str) -> TargetState:
     """What cannot be read is never healthy: only PASS leaves a target HEALTHY."""
-    state = replace(state, verdict=verdict, reason="" if verdict is e.Verdict.PASS else reason)
+    state = replace(state, verdict=verdict, reason=reason)
     if state.phase is not Phase.HEALTHY or verdict is e.Verdict.PASS:
         return state
     phase = Phase.FAILED if verdict is e.Verdict.FAIL else Phase.UNKNOWN

@@ -18,14 +18,20 @@ from pipeline.ports.accounts import (
     OwnStacks,
     Units,
 )
+from pipeline.ports.approvals import Review, Reviews, WorkflowRun
 from pipeline.ports.cloud import (
     Alarms,
     ChangeSetRequest,
     Health,
     HealthReading,
     Place,
+    ResourceToImport,
+    Smoke,
     Stacks,
 )
+from pipeline.ports.inspection import Inspection
+from pipeline.ports.metrics import MetricReading, Metrics, MetricWindow
+from pipeline.ports.protection import Protection
 from pipeline.ports.releases import (
     Artifacts,
     Commit,
@@ -59,20 +65,30 @@ __all__ = [
     "Head",
     "Health",
     "HealthReading",
+    "Inspection",
     "Journal",
     "Latch",
     "Lease",
     "Leases",
+    "MetricReading",
+    "MetricWindow",
+    "Metrics",
     "OrganizationAccount",
     "OrganizationUnit",
     "OwnStack",
     "OwnStacks",
     "Place",
+    "Protection",
     "Registry",
     "RegistryRow",
     "Repository",
+    "Review",
+    "Reviews",
+    "ResourceToImport",
     "Signer",
+    "Smoke",
     "Stacks",
     "Units",
     "Verifier",
+    "WorkflowRun",
 ]

@@ -71,6 +71,11 @@ class Leases(Protocol):
         """LeaseHeld, naming the holder and the expiry, where another holder's lease has not expired."""
         ...
 
+    def preempt(self, name: str, holder: str, ttl: timedelta) -> Lease:
+        """Take it at once, whoever holds it, with a higher fence: the holder it is taken from finds out at its next
+        renewal, call or append. Only for turning back: nobody pre-empts in order to go forward."""
+        ...
+
     def renew(self, lease: Lease, ttl: timedelta) -> Lease:
         """FenceLost where the lease expired and was taken by another holder."""
         ...

@@ -9,9 +9,10 @@ from typing import assert_never
 
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.plan import Plan
+from pipeline.model.release_event import Gate
 from pipeline.model.run_state import Run, RunState, WaveState, WaveStatus
 from pipeline.model.target_state import IN_FLIGHT, Phase, TargetState
-from pipeline.views.text import moment, plain
+from pipeline.views.text import moment, plain, short
 
 __all__ = ["MOVED_ON", "Progress", "TargetRow", "WaveRow", "next_step", "progress"]
 
@@ -108,10 +109,12 @@ def next_step(
         case Run.HALTED:
             number = plan.waves[run.halted_in].number if plan and run.halted_in is not None else run.halted_in
             wave = f"--wave {number}" if number is not None else "--all"
-            return (
-                f"release resume {release} --reason TEXT",
-                f"release rollback {release} {wave} --reason TEXT",
-            )
+            failed = any(state.status is WaveStatus.FAILED for state in run.waves)
+            retry = (f"release retry {release} --reason TEXT",) if failed else ()
+            resume = f"release resume {release} --reason TEXT"
+            return (resume, *retry, f"release rollback {release} {wave} --reason TEXT")
+        case Run.PAUSED:
+            return _while_paused(release, run, plan)
         case Run.ROLLING_BACK:
             return (f"release promote {release} (goes on with the rollback)",)
         case Run.ROLLBACK_INCOMPLETE:
@@ -130,8 +133,25 @@ def _unplanned_step(release: ReleaseName, run: RunState) -> str:
     return f"release plan {release}"
 
 
+def _while_paused(release: ReleaseName, run: RunState, plan: Plan | None) -> tuple[str, ...]:
+    for number, wave in enumerate(run.waves):
+        if wave.status is WaveStatus.INCONCLUSIVE:
+            seen = f" --evidence {short(wave.looks[-1].evidence)}" if wave.looks else ""
+            back = plan.waves[number].number if plan else number
+            return (
+                f"release explain {release}; then release resume {release}{seen} --reason TEXT",
+                f"release rollback {release} --wave {back} --reason TEXT",
+            )
+    return (f"release resume {release} --reason TEXT", f"release rollback {release} --all --reason TEXT")
+
+
 def _while_running(release: ReleaseName, run: RunState, now: datetime) -> str:
     current = run.waves[run.current_wave] if run.current_wave is not None else WaveState()
+    if current.status is WaveStatus.GATED and current.gate is not None:
+        if current.gate.gate is Gate.APPROVAL:
+            return f"somebody else than {plain(run.starter)}: release approve {release}"
+        if current.gate.until is not None and current.gate.until > now:
+            return f"waiting until {moment(current.gate.until)}; then release promote {release}"
     if current.status is WaveStatus.BAKING and current.bake_until is not None and current.bake_until > now:
         return f"baking until {moment(current.bake_until)}; then release promote {release}"
     return f"release promote {release}"

@@ -40,6 +40,21 @@ def status_json(
             "halted_because": plain(run.halted_because) or None,
             "halted_by": plain(run.halted_by) or None,
             "halted_in": page.halted_in or None,
+            "paused_because": plain(run.paused_because) or None,
+            "paused_by": plain(run.paused_by) or None,
+            "waiting_until": to_json(run.waiting_until),
+            "starter": plain(run.starter) or None,
+            "lane_asked": run.lane_asked.lane.value if run.lane_asked else None,
+            "approvals": [
+                {
+                    "subject": approval.given.subject,
+                    "by": plain(approval.given.by),
+                    "at": to_json(approval.at),
+                    "expires": to_json(approval.given.expires),
+                }
+                for approval in run.approvals
+            ],
+            "follow_up_until": to_json(run.follow_up_until),
             "tested": run.evidence is not None,
             "changed_at": to_json(run.changed_at),
             "next": list(page.next),
@@ -109,6 +124,17 @@ def _header(page: Progress, now: datetime) -> list[str]:
     if run.halted_because:
         lines.append(f"  because: {cut(plain(run.halted_because), WIDTH - 11)}")
         lines.append(f"  halted by: {cut(plain(run.halted_by), WIDTH - 13)}")
+    if run.paused_because:
+        until = f", halted at {moment(run.waiting_until)}" if run.waiting_until else ""
+        lines.append(f"  waiting: {cut(plain(run.paused_because), WIDTH - 11)}")
+        lines.append(f"  paused by: {cut(plain(run.paused_by), WIDTH - 43)}{until}")
+    if run.lane_asked is not None:
+        asked = f"{run.lane_asked.lane.value}, asked by {plain(run.lane_asked_by)}: {plain(run.lane_asked.reason)}"
+        lines.append(f"  hurry: {cut(asked, WIDTH - 9)}")
+    lines += [
+        cut(f"  approved: {a.given.subject} by {plain(a.given.by)} until {moment(a.given.expires)}", WIDTH)
+        for a in run.approvals
+    ]
     if run.rollback is not None:
         lines.append(
             f"  rollback: {cut(plain(run.rollback.reason), 60)} (ordered by {cut(plain(run.rollback.by), 20)})"

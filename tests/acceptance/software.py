@@ -81,6 +81,8 @@ def template(software: Software) -> str:
     if software.broken_at:
         document["Resources"]["Unmakeable"] = {
             "Type": "AWS::SQS::Queue",
+            "DeletionPolicy": "RetainExceptOnCreate",
+            "UpdateReplacePolicy": "Retain",
             "DependsOn": "Greeting",
             "Condition": "Broken",
             "Properties": {"VisibilityTimeout": 999999},
@@ -105,6 +107,8 @@ _FUNCTION = {
 }
 _TABLE = {
     "Type": "AWS::DynamoDB::Table",
+    "DeletionPolicy": "Retain",
+    "UpdateReplacePolicy": "Retain",
     "Properties": {
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [{"AttributeName": "Id", "AttributeType": "S"}],

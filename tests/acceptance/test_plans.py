@@ -174,8 +174,8 @@ def test_what_would_delete_data_is_blocked_before_any_account_is_touched(
     lamp.everywhere("1.0.0", table=True)
     release = lamp.proven("1.1.0")
     blocked = company.release("plan", release, code=8)
-    assert "Table (AWS::DynamoDB::Table): would be deleted with its data" in blocked.err
-    assert blocked.err.count("would be deleted") == len(lamp.targets())
+    loss = "Table (AWS::DynamoDB::Table): would be let go of, and its data left without an owner"
+    assert blocked.err.count(loss) == len(lamp.targets())
     company.release("promote", release, code=8)
     assert lamp.touched() == dict.fromkeys(lamp.targets(), 1)
 

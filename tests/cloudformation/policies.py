@@ -116,6 +116,8 @@ def _holds(operator: str, actual: str | list[str] | None, wanted: list[str]) -> 
             return bool(values) and any(_like(values[0], w) for w in wanted)
         case "StringNotEquals" | "ArnNotEquals":
             return not values or values[0] not in wanted
+        case "StringNotLike" | "ArnNotLike":
+            return not values or not any(_like(values[0], w) for w in wanted)
         case "ForAnyValue:StringLike":
             return any(_like(v, w) for v in values for w in wanted)
         case "ForAllValues:StringNotLike":

@@ -33,6 +33,7 @@ ROLES = [
     (Template.TARGET, "Deploy"),
     (Template.TARGET, "Execution"),
     (Template.TARGET, "Observe"),
+    (Template.TARGET, "Protect"),
     (Template.TARGET, "Repair"),
     (Template.TEST, "Deploy"),
     (Template.TEST, "Execution"),
@@ -171,6 +172,7 @@ def test_without_named_persons_there_is_no_repair_role() -> None:
         "ListChangeSets",
         "DeleteChangeSet",
         "ExecuteChangeSet",
+        "ContinueUpdateRollback",
     ],
 )
 def test_the_deploy_role_may_what_the_engine_does_on_stacks_of_services_only(action: str) -> None:
@@ -187,7 +189,6 @@ def test_the_deploy_role_may_what_the_engine_does_on_stacks_of_services_only(act
         "cloudformation:CreateStack",
         "cloudformation:UpdateStack",
         "cloudformation:CancelUpdateStack",
-        "cloudformation:ContinueUpdateRollback",
         "cloudformation:RollbackStack",
         "cloudformation:SetStackPolicy",
         "cloudformation:UpdateTerminationProtection",
@@ -205,6 +206,15 @@ def test_the_deploy_role_may_nothing_else(action: str) -> None:
         statements = role_statements(template, "Deploy")
         for resource in (STACK, "*", "arn:aws:s3:::some-bucket/key", role_arn("svc-x")):
             assert not allows(statements, action, resource)
+
+
+def test_the_deploy_role_invokes_the_checks_that_a_release_ships_and_no_other_function() -> None:
+    for template in (Template.TARGET, Template.TEST):
+        statements = role_statements(template, "Deploy")
+        functions = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:"
+        assert allows(statements, "lambda:InvokeFunction", f"{functions}svc-intake-SmokeForms-1A2B")
+        for name in ("svc-intake-Form-1A2B", "Smoke", "tidegate-Smoke", "other-Smoke-1"):
+            assert not allows(statements, "lambda:InvokeFunction", functions + name)
 
 
 def test_deletion_of_a_stack_is_denied_outright_and_not_only_left_out() -> None:
@@ -370,6 +380,33 @@ def test_the_execution_role_suffices_for_what_cloudformation_says_it_calls(kind:
     assert {p for p in unmet if p.startswith("iam:") and "User" not in p and "Group" not in p} == set()
 
 
+_NEVER_READ = frozenset(
+    {
+        "cognito-idp:DescribeUserPoolClient",  # answers with the client's secret
+        "cognito-idp:ListUserPoolClientSecrets",
+        "iam:PassRole",
+        "kms:Decrypt",
+        "s3:getObject",
+        "sns:ListSubscriptionsByTopic",  # answers with e-mail addresses
+    }
+)
+"""Registry read handlers list them; without them, drift of what needs them cannot be told, and is not guessed."""
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_the_observing_role_suffices_for_comparing_a_resource_with_its_template(kind: str) -> None:
+    schema = _registry().get(kind)
+    if schema is None:
+        pytest.skip(f"the registry does not tell what {kind} calls")
+    needed = set(schema["handlers"].get("read", {}).get("permissions", ())) - _NEVER_READ
+    statements = role_statements(Template.TARGET, "Observe")
+    mark = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/tidegate/svc-intake/release"
+    resources = ("*", role_arn("svc-intake-FormRole-1"), mark)
+
+    assert {p for p in needed if not any(allows(statements, p, r) for r in resources)} == set()
+    assert {p for p in _NEVER_READ if any(allows(statements, p, r) for r in resources)} == set()
+
+
 def test_the_execution_role_makes_and_changes_buckets_without_touching_what_is_in_them() -> None:
     statements = role_statements(Template.TARGET, "Execution")
     bucket = "arn:aws:s3:::svc-intake-documents-1"
@@ -399,6 +436,7 @@ def test_the_execution_role_makes_and_changes_buckets_without_touching_what_is_i
 _ARTIFACT = f"arn:aws:s3:::tidegate-artifacts-{TOOLS}-us-east-1/sha256/x"
 _MANIFEST = f"arn:aws:s3:::tidegate-artifacts-{TOOLS}-us-east-1/releases/intake/1.0.0.json"
 _KEY = "arn:aws:made-up:::ReleaseKey"
+_JOURNAL = "arn:aws:made-up:::JournalKey"
 
 
 def test_the_build_role_writes_once_and_signs_and_enters_no_account() -> None:
@@ -409,6 +447,7 @@ def test_the_build_role_writes_once_and_signs_and_enters_no_account() -> None:
     assert not allows(statements, "s3:PutObject", _ARTIFACT)
     assert allows(statements, "s3:GetObject", _ARTIFACT)
     assert allows(statements, "kms:Sign", _KEY)
+    assert not allows(statements, "kms:Sign", _JOURNAL)
     for action in (
         "sts:AssumeRole",
         "cloudformation:DescribeStacks",
@@ -443,6 +482,8 @@ def test_the_promote_role_reads_releases_and_cannot_make_one() -> None:
 
     assert allows(statements, "s3:GetObject", _MANIFEST)
     assert allows(statements, "kms:Verify", _KEY)
+    assert allows(statements, "kms:Verify", _JOURNAL)
+    assert allows(statements, "kms:Sign", _JOURNAL)
     assert allows(statements, "s3:PutObject", _ARTIFACT, s3__if_none_match="*")
     assert not allows(statements, "s3:PutObject", _MANIFEST, s3__if_none_match="*")
     for action in ("kms:Sign", "s3:DeleteObject", "iam:PassRole", "organizations:MoveAccount"):
@@ -459,6 +500,17 @@ def test_only_the_build_role_may_sign_whatever_its_account_allows() -> None:
     assert allows(policy, "kms:Sign", aws__principalarn=role_arn("TidegateBuild", TOOLS))
     assert not allows(policy, "kms:Sign", aws__principalarn=role_arn("TidegatePromote", TOOLS))
     assert allows(policy, "kms:Verify", aws__principalarn=role_arn("TidegatePromote", TOOLS))
+
+
+def test_only_who_promotes_may_sign_the_journal_and_never_the_build() -> None:
+    key = resolved(Template.TOOLS)["JournalKey"]
+    policy = key["Properties"]["KeyPolicy"]["Statement"]
+
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert allows(policy, "kms:Sign", aws__principalarn=role_arn("TidegatePromote", TOOLS))
+    for name in ("TidegateBuild", "TidegateTest", "Admin"):
+        assert not allows(policy, "kms:Sign", aws__principalarn=role_arn(name, TOOLS))
+        assert allows(policy, "kms:Verify", aws__principalarn=role_arn(name, TOOLS))
 
 
 # --- the management account ------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,11 @@ import pytest
 from pipeline.config import find_root, load_fleet, load_project, load_service, schema
 from pipeline.config.tables import FleetFile, ReleaseFile
 from pipeline.errors import NotFound
-from pipeline.model.fleet import Client, Fleet, FleetService, Pin, Tools, Window
+from pipeline.model.fleet import Client, Fleet, FleetService, Freeze, Pin, Tools, Window
 from pipeline.model.ids import AccountId
 from pipeline.model.policy import (
     REST,
+    AlarmsBefore,
     CanaryPolicy,
     HealthPolicy,
     OnFail,
@@ -34,6 +35,7 @@ account = "444455556666"
 region = "eu-central-1"
 release_key = "arn:aws:kms:eu-central-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 organization = "o-a1b2c3d4e5"
+journal_key = "arn:aws:kms:eu-central-1:444455556666:key/5678abcd-12ab-34cd-56ef-1234567890ab"
 [accounts]
 email = "qa@example.com"
 [health]
@@ -61,6 +63,19 @@ suspended = true
 [[client]]
 name = "birch"
 regions = ["us-east-1"]
+size = "small"
+canary = false
+[[freeze]]
+reason = "year's end"
+from = 2026-12-24
+until = "2026-12-31"
+timezone = "America/New_York"
+[[freeze]]
+client = "acme"
+service = "notify"
+reason = "their launch"
+from = 2026-06-01T08:00:00+02:00
+until = "2026-06-02T08:00"
 """
 
 RELEASE = """
@@ -85,16 +100,26 @@ path = "/health?deep=1"
 expect = 204
 alarms = false
 deadline = "90s"
+smoke = "Smoke"
+[rollback]
+safe = false
 [waves]
 service = { bake = "5m" }
-canary = { clients = 3, bake = "1h30m", min_requests = 100 }
-sizes = ["10%", 5, "rest"]
+canary = { clients = 4, bake = "1h30m", min_requests = 100, extend = "3h" }
+sizes = ["10%", 5, "ring:wide", "rest"]
 bake = "1d2h3m4s"
 tolerance = 1
 max_skipped = 4
 max_in_flight = 7
 pace = "strict"
 on_fail = { service = "hold", canary = "rollback", wave = "rollback" }
+approvals = [1, 3]
+approval_life = "8h"
+waiting_deadline = "3d"
+alarms_before = "record"
+max_skew = 2
+max_deferral = "10d"
+emergency_bake = "2m"
 """
 
 
@@ -118,6 +143,7 @@ def test_a_fleet_with_every_key_becomes_the_model(tmp_path: Path) -> None:
             region="eu-central-1",
             release_key="arn:aws:kms:eu-central-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab",
             organization="o-a1b2c3d4e5",
+            journal_key="arn:aws:kms:eu-central-1:444455556666:key/5678abcd-12ab-34cd-56ef-1234567890ab",
         ),
         services=(
             FleetService(
@@ -136,14 +162,30 @@ def test_a_fleet_with_every_key_becomes_the_model(tmp_path: Path) -> None:
                 regions=("us-east-1", "eu-west-1"),
                 services=("intake", "notify"),
                 ring="early",
-                window=Window(days=("mon", "tue"), start=time(22), end=time(4), timezone="America/New_York"),
+                window=Window(days=("mon", "tue"), start="22:00", end="04:00", timezone="America/New_York"),
                 cosmetic=(("BrandColour", "#0a7"), ("Title", "Acme")),
                 pins=(Pin(service="notify", reason="their audit", until="2026-12-31"),),
                 suspended=True,
             ),
-            Client(name="birch", account=None, regions=("us-east-1",), services=()),
+            Client(
+                name="birch", account=None, regions=("us-east-1",), services=(), size="small", canary=False
+            ),
         ),
         health_hosts=("*.execute-api.*.amazonaws.com", "api.example.com", "localhost"),
+        freezes=(
+            Freeze(
+                reason="year's end",
+                start=datetime(2026, 12, 24, 5, tzinfo=UTC),
+                end=datetime(2027, 1, 1, 5, tzinfo=UTC),
+            ),
+            Freeze(
+                reason="their launch",
+                start=datetime(2026, 6, 1, 6, tzinfo=UTC),
+                end=datetime(2026, 6, 2, 8, tzinfo=UTC),
+                client="acme",
+                service="notify",
+            ),
+        ),
     )
 
 
@@ -166,17 +208,28 @@ def test_a_release_file_with_every_key_becomes_the_model(tmp_path: Path) -> None
             expect=204,
             alarms=False,
             deadline=timedelta(seconds=90),
+            smoke="Smoke",
         ),
+        rollback_safe=False,
         waves=WavePolicy(
             service=ServiceWavePolicy(bake=timedelta(minutes=5)),
-            canary=CanaryPolicy(clients=3, bake=timedelta(minutes=90), min_requests=100),
-            sizes=(WaveSize(10, "%"), WaveSize(5, "clients"), REST),
+            canary=CanaryPolicy(
+                clients=4, bake=timedelta(minutes=90), min_requests=100, extend=timedelta(hours=3)
+            ),
+            sizes=(WaveSize(10, "%"), WaveSize(5, "clients"), WaveSize(0, "ring", "wide"), REST),
             bake=timedelta(days=1, hours=2, minutes=3, seconds=4),
             tolerance=1,
             max_skipped=4,
             max_in_flight=7,
             pace=Pace.STRICT,
             on_fail=OnFailPolicy(service=OnFail.HOLD, canary=OnFail.ROLLBACK, wave=OnFail.ROLLBACK),
+            approvals=(1, 3),
+            approval_life=timedelta(hours=8),
+            waiting_deadline=timedelta(days=3),
+            alarms_before=AlarmsBefore.RECORD,
+            max_skew=2,
+            max_deferral=timedelta(days=10),
+            emergency_bake=timedelta(minutes=2),
         ),
     )
 

@@ -6,6 +6,7 @@ import json
 import string
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.config import load_fleet, load_service, set_value
 from pipeline.config.values import known_regions
 from pipeline.errors import ConfigInvalid
-from pipeline.model.fleet import Client, Fleet, FleetService, Pin, Tools, Window
+from pipeline.model.fleet import Client, Fleet, FleetService, Freeze, Pin, Tools, Window
 from pipeline.model.ids import AccountId
 
 REGIONS = sorted(known_regions())
@@ -26,8 +27,8 @@ regions = st.lists(st.sampled_from(REGIONS), min_size=1, max_size=3, unique=True
 windows = st.builds(
     Window,
     days=st.lists(st.sampled_from(("mon", "tue", "sat", "sun")), min_size=1, unique=True).map(tuple),
-    start=st.times().map(lambda t: t.replace(second=0, microsecond=0, hour=t.hour % 12)),
-    end=st.times().map(lambda t: t.replace(second=0, microsecond=0, hour=12 + t.hour % 12)),
+    start=st.times().map(lambda t: f"{t.hour % 12:02}:{t.minute:02}"),
+    end=st.times().map(lambda t: f"{12 + t.hour % 12}:{t.minute:02}"),
     timezone=st.sampled_from(("UTC", "America/New_York", "Australia/Sydney")),
 )
 
@@ -45,6 +46,24 @@ def fleets(draw: st.DrawFn) -> Fleet:
             for n in services
         ),
         clients=tuple(draw(a_client(name, AccountId(ids.pop()), services)) for name in clients),
+        freezes=tuple(draw(st.lists(freezes(clients, services), max_size=3))),
+    )
+
+
+def freezes(clients: list[str], services: list[str]) -> st.SearchStrategy[Freeze]:
+    """Of the fleet, of a client or of a service."""
+    moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)).map(
+        lambda at: at.replace(microsecond=0, tzinfo=UTC)
+    )
+    scopes = [("", ""), *((client, "") for client in clients), *(("", service) for service in services)]
+    return st.builds(
+        lambda reason, start, length, scope: Freeze(
+            reason=reason, start=start, end=start + length, client=scope[0], service=scope[1]
+        ),
+        texts,
+        moments,
+        st.integers(1, 10**7).map(lambda seconds: timedelta(seconds=seconds)),
+        st.sampled_from(scopes),
     )
 
 
@@ -65,6 +84,8 @@ def a_client(draw: st.DrawFn, name: str, account: AccountId, services: list[str]
         cosmetic=tuple(sorted(draw(st.dictionaries(st.sampled_from(("Brand", "Logo")), texts)).items())),
         pins=tuple(pins),
         suspended=draw(st.booleans()),
+        size=draw(st.just("") | names),
+        canary=draw(st.booleans()),
     )
 
 
@@ -83,11 +104,18 @@ def text_of(fleet: Fleet) -> str:
         lines += [f"cosmetic = {{ {', '.join(f'{k} = {q(v)}' for k, v in c.cosmetic)} }}"]
         pins = (f"{{service={q(p.service)}, reason={q(p.reason)}, until={q(p.until)}}}" for p in c.pins)
         lines += [f"pins = [{', '.join(pins)}]", f"suspended = {q(c.suspended)}"]
+        lines += [f"size = {q(c.size)}"] if c.size else []
+        lines += [f"canary = {q(c.canary)}"]
         if c.window:
             w = c.window
             lines += [
-                f"window = {{days={q(w.days)}, from='{w.start:%H:%M}', to='{w.end:%H:%M}', timezone='{w.timezone}'}}"
+                f"window = {{days={q(w.days)}, from='{w.start}', to='{w.end}', timezone='{w.timezone}'}}"
             ]
+    for f in fleet.freezes:
+        lines += ["[[freeze]]", f"reason={q(f.reason)}", f"from={f.start.isoformat()}"]
+        lines += [f"until={q(f.end.isoformat())}"]
+        lines += [f"client={q(f.client)}"] if f.client else []
+        lines += [f"service={q(f.service)}"] if f.service else []
     return "\n".join(lines) + "\n"
 
 
@@ -136,6 +164,10 @@ KEYS = (
     "pins",
     "stack",
     "waves",
+    "freeze",
+    "from",
+    "until",
+    "rollback",
 )
 values = st.recursive(
     st.booleans()

@@ -118,6 +118,46 @@ class LeasesContract:
         assert leases.current(NAME) == taken
         assert leases.current("never taken") is None
 
+    def test_a_lease_is_taken_at_once_from_whoever_holds_it_by_who_pre_empts(self, make: MakeLeases) -> None:
+        clock = SimulatedClock()
+        leases = make(clock)
+        lease = leases.take(NAME, ANN, TTL)
+        clock.advance(timedelta(seconds=1))
+        taken = make(clock).preempt(NAME, BOB, TTL)
+
+        assert taken == Lease(name=NAME, holder=BOB, fence=2, expires=START + timedelta(seconds=61))
+        assert leases.current(NAME) == taken
+        with pytest.raises(FenceLost, match="no longer held by"):
+            leases.renew(lease, TTL)
+        with pytest.raises(LeaseHeld, match="bob"):
+            leases.take(NAME, ANN, TTL)
+        leases.give_back(lease)
+        assert leases.renew(taken, TTL).fence == 2
+
+    def test_what_nobody_holds_is_pre_empted_like_taken(self, make: MakeLeases) -> None:
+        leases = make(SimulatedClock())
+
+        assert leases.preempt(NAME, ANN, TTL) == Lease(name=NAME, holder=ANN, fence=1, expires=START + TTL)
+        assert leases.preempt(NAME, ANN, TTL).fence == 2
+        leases.give_back(leases.preempt(NAME, BOB, TTL))
+        assert leases.take(NAME, ANN, TTL).fence == 4
+
+    def test_of_many_who_pre_empt_at_once_each_gets_a_fence_of_its_own_and_the_last_holds(
+        self, make: MakeLeases
+    ) -> None:
+        clock = SimulatedClock()
+        runners = [make(clock) for _ in range(6)]
+        together = threading.Barrier(len(runners))
+
+        def race(number: int) -> Lease:
+            together.wait()
+            return runners[number].preempt(NAME, f"runner@elsewhere:{number}:1:cc", TTL)
+
+        with ThreadPoolExecutor(len(runners)) as pool:
+            taken = sorted(pool.map(race, range(len(runners))), key=lambda lease: lease.fence)
+        assert [lease.fence for lease in taken] == [1, 2, 3, 4, 5, 6]
+        assert runners[0].current(NAME) == taken[-1]
+
     def test_leases_of_different_names_do_not_meet(self, make: MakeLeases) -> None:
         leases = make(SimulatedClock())
 

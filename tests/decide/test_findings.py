@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import pipeline.demo
-from pipeline.decide.findings import Finding, findings_of
+from pipeline.decide.findings import OUTLIVING, Finding, findings_of
+from pipeline.decide.stateful import NESTED_STACK, STATEFUL_TYPES
 from pipeline.decide.template_text import parse_template
 
 KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
@@ -83,3 +84,45 @@ SAMPLES = sorted((Path(pipeline.demo.__file__).parent / "sample").glob("*/*.yaml
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_the_sample_services_leave_nothing_undone(path: Path) -> None:
     assert findings_of(parse_template(path.read_text(), path.name), path.name) == ()
+
+
+HOLDING = sorted(STATEFUL_TYPES - {NESTED_STACK})
+
+
+@pytest.mark.parametrize("kind", HOLDING)
+def test_every_type_that_holds_data_needs_both_policies(kind: str) -> None:
+    bare = {"Resources": {"Thing": {"Type": kind}}}
+
+    assert [f.text for f in findings_of(bare, "t") if f.rule == OUTLIVING] == [
+        "DeletionPolicy must be Retain or Snapshot",
+        "UpdateReplacePolicy must be Retain or Snapshot",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("deletion", "replacing", "wanting"),
+    [
+        ("Retain", "Retain", []),
+        ("Snapshot", "Snapshot", []),
+        ("RetainExceptOnCreate", "Retain", []),
+        ("RetainExceptOnCreate", "RetainExceptOnCreate", ["UpdateReplacePolicy"]),
+        ("Delete", "Retain", ["DeletionPolicy"]),
+        ("Retain", "Delete", ["UpdateReplacePolicy"]),
+        ("Retain", None, ["UpdateReplacePolicy"]),
+        ({"Fn::If": ["Live", "Retain", "Delete"]}, "Retain", ["DeletionPolicy"]),
+        ({"Fn::If": ["Live", "Retain", "Snapshot"]}, "Retain", []),
+        ({"Ref": "Policy"}, "Retain", ["DeletionPolicy"]),
+    ],
+)
+def test_only_a_policy_that_surely_keeps_the_data_will_do(
+    deletion: object, replacing: object, wanting: list[str]
+) -> None:
+    thing = {"Type": "AWS::KMS::Key", "DeletionPolicy": deletion, "UpdateReplacePolicy": replacing}
+
+    found = findings_of({"Resources": {"Thing": thing}}, "t")
+
+    assert [f.text.split(" ")[0] for f in found] == wanting
+
+
+def test_a_nested_stack_needs_no_policy_of_its_own() -> None:
+    assert findings_of({"Resources": {"Inner": {"Type": NESTED_STACK}}}, "t") == ()

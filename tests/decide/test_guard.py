@@ -6,12 +6,17 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from botocore.session import Session
 
-from pipeline.decide.guard import STATEFUL_TYPES, findings
-from pipeline.model.stack import ResourceChange
+from pipeline.decide.guard import KNOWN, GuardFinding, findings, sentences, stops_only_itself
+from pipeline.decide.stateful import NESTED_STACK, PROTECTING_TYPES, RISKS, STATEFUL_TYPES
+from pipeline.model.ids import TargetId
+from pipeline.model.stack import PropertyChange, ResourceChange, effect_of
+
+# --- AWS's words, each with the row it stands for ---------------------------------------------------
 
 ACTIONS = ("Add", "Modify", "Remove", "Import", "Dynamic", "SyncWithActual", "", "Teleport")
-REPLACEMENTS = ("True", "False", "Conditional", "")
+REPLACEMENTS = ("True", "False", "Conditional", "", "Sideways")
 POLICIES = (
     "Delete",
     "Retain",
@@ -20,56 +25,50 @@ POLICIES = (
     "ReplaceAndRetain",
     "ReplaceAndSnapshot",
     "",
+    "Bury",
 )
-STATEFUL = "AWS::DynamoDB::Table"
 STATELESS = "AWS::Lambda::Function"
-NESTED = "AWS::CloudFormation::Stack"
-ANY = frozenset({"*"})
-CHANGED = frozenset({"Modify", "SyncWithActual"})
-
-# (actions, types, replacements, policies) -> the sentence, without what is named in it; None where it may be done.
-TABLE: tuple[tuple[frozenset[str], str, frozenset[str], frozenset[str], str | None], ...] = (
-    (frozenset({"Add", "Import"}), "*", ANY, ANY, None),
-    (frozenset({"Dynamic"}), "*", ANY, ANY, "Dynamic cannot be foreseen"),
-    (frozenset({""}), "*", ANY, ANY, "an unnamed action cannot be foreseen"),
-    (frozenset({"Teleport"}), "*", ANY, ANY, "Teleport cannot be foreseen"),
-    (CHANGED | {"Remove"}, STATELESS, ANY, ANY, None),
-    (CHANGED, STATEFUL, frozenset({"False"}), ANY, None),
-    (CHANGED, STATEFUL, frozenset({"True"}), ANY, "would be replaced and lose its data"),
-    (CHANGED, STATEFUL, frozenset({"Conditional"}), ANY, "would perhaps be replaced and lose its data"),
-    (CHANGED, STATEFUL, frozenset({""}), ANY, "AWS does not say whether it would be replaced"),
-    (
-        frozenset({"Remove"}), STATEFUL, ANY, frozenset({"Retain", "Snapshot"}),
-        "would be let go of, and its data left without an owner",
-    ),
-    (
-        frozenset({"Remove"}), STATEFUL, ANY, frozenset(POLICIES) - {"Retain", "Snapshot"},
-        "would be deleted with its data",
-    ),
-)  # fmt: skip
-
-A_REMOVAL = ResourceChange(
-    logical_id="Forms", resource_type=STATEFUL, action="Remove", policy_action="Retain"
-)
+TABLE_TYPE = "AWS::DynamoDB::Table"
+HOLDING = sorted(STATEFUL_TYPES - {NESTED_STACK})
+LEFT = ("ReplaceAndRetain", "ReplaceAndSnapshot")
 
 
-def rows_of(change: ResourceChange) -> list[str | None]:
-    """The rows of the table that speak of a change."""
+def decided(kind: str, action: str, replacement: str, policy: str) -> tuple[str, str] | None:
+    """The decision table, written down a second time: (rule, sentence); None where it may be done."""
+    stateful = kind in STATEFUL_TYPES
+    match action:
+        case "Add":
+            return None
+        case "Import":
+            return "import", "would take in a resource that no rollback here let go of"
+        case "Dynamic":
+            return "unforeseen", "Dynamic cannot be foreseen"
+        case "Remove" if stateful and policy in ("Retain", "Snapshot"):
+            return "removal", "would be let go of, and its data left without an owner"
+        case "Remove" if stateful:
+            return "removal", "would be deleted with its data"
+        case "Modify" | "SyncWithActual" if stateful and replacement in ("True", "Conditional"):
+            perhaps = "" if replacement == "True" else "perhaps "
+            loss = "by an empty one, and its data left behind" if policy in LEFT else "and lose its data"
+            return "replacement", f"would {perhaps}be replaced {loss}"
+        case "Modify" if stateful and replacement == "":
+            return "undecided", "AWS does not say whether it would be replaced"
+        case _:
+            return None
 
-    def holds(wanted: frozenset[str], value: str) -> bool:
-        return wanted == ANY or value in wanted
 
-    return [
-        sentence
-        for actions, kind, replacements, policies, sentence in TABLE
-        if change.action in actions
-        and kind in ("*", change.resource_type)
-        and holds(replacements, change.replacement)
-        and holds(policies, change.policy_action)
-    ]
+def unheard_of(action: str, replacement: str, policy: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    if action in ("", "Teleport"):
+        found.append(f"{action or 'an unnamed action'} cannot be foreseen")
+    if replacement == "Sideways":
+        found.append("AWS says Replacement Sideways, which this version does not know")
+    if policy == "Bury":
+        found.append("AWS says PolicyAction Bury, which this version does not know")
+    return tuple(("unknown", sentence) for sentence in found)
 
 
-@pytest.mark.parametrize("kind", [STATEFUL, STATELESS])
+@pytest.mark.parametrize("kind", [*HOLDING, STATELESS])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_combination_of_awss_words_ends_as_the_table_says(kind: str, action: str) -> None:
     for replacement, policy in product(REPLACEMENTS, POLICIES):
@@ -79,82 +78,159 @@ def test_every_combination_of_awss_words_ends_as_the_table_says(kind: str, actio
             action=action,
             replacement=replacement,
             policy_action=policy,
+            physical_id="forms-1",
         )
-        (sentence,) = rows_of(change)
-        expected = () if sentence is None else (f"Forms ({kind}): {sentence}",)
+        row = decided(kind, action, replacement, policy)
+        expected = unheard_of(action, replacement, policy) or (() if row is None else (row,))
 
-        assert findings((change,)) == expected, change
+        found = findings((change,))
+
+        assert [(f.rule, f.sentence) for f in found] == list(expected), change
+        assert all(f.waivable is (f.rule != "unknown") for f in found)
 
 
-@pytest.mark.parametrize("kind", sorted(STATEFUL_TYPES - {NESTED}))
-def test_no_type_that_holds_data_is_replaced_or_removed(kind: str) -> None:
-    replaced = ResourceChange(
-        logical_id="It",
-        resource_type=kind,
-        action="Modify",
-        replacement="True",
-        policy_action="ReplaceAndRetain",
-    )
-    removed = ResourceChange(logical_id="It", resource_type=kind, action="Remove", policy_action="Delete")
+@pytest.mark.parametrize("enum", sorted(KNOWN))
+def test_every_value_that_botocore_knows_is_decided_and_no_other(enum: str) -> None:
+    shape = Session().get_service_model("cloudformation").shape_for(enum)
 
-    assert findings((replaced, removed)) == (
-        f"It ({kind}): would be replaced and lose its data",
-        f"It ({kind}): would be deleted with its data",
-    )
+    assert KNOWN[enum] == set(shape.enum)
 
 
 @pytest.mark.parametrize(
-    "kind",
+    ("change", "word"),
     [
-        "AWS::Cognito::UserPool",
-        "AWS::DynamoDB::GlobalTable",
-        "AWS::DynamoDB::Table",
-        "AWS::EFS::FileSystem",
-        "AWS::KMS::Key",
-        "AWS::Kinesis::Stream",
-        "AWS::Logs::LogGroup",
-        "AWS::OpenSearchService::Domain",
-        "AWS::RDS::DBCluster",
-        "AWS::RDS::DBInstance",
-        "AWS::S3::Bucket",
-        "AWS::SQS::Queue",
-        "AWS::SecretsManager::Secret",
+        ({"action": "Teleport"}, "Teleport"),
+        ({"replacement": "Sideways"}, "Sideways"),
+        ({"policy_action": "Bury"}, "Bury"),
+        ({"scope": ("Properties", "Soul")}, "Soul"),
+        ({"details": (PropertyChange(attribute="Soul"),)}, "Soul"),
+        ({"details": (PropertyChange(attribute="Tags", change="Melt"),)}, "Melt"),
+        ({"details": (PropertyChange(attribute="Tags", recreation="Maybe"),)}, "Maybe"),
+        ({"details": (PropertyChange(attribute="Tags", evaluation="Guessed"),)}, "Guessed"),
+        ({"details": (PropertyChange(attribute="Tags", source="Rumour"),)}, "Rumour"),
+        ({"details": (PropertyChange(attribute=""),)}, "does not say what of it"),
     ],
 )
-def test_what_clients_keep_their_data_in_is_known_to_hold_data(kind: str) -> None:
-    assert kind in STATEFUL_TYPES
+@pytest.mark.parametrize("kind", [TABLE_TYPE, STATELESS])
+def test_a_word_that_this_version_does_not_know_blocks_whatever_the_type(
+    kind: str, change: dict[str, object], word: str
+) -> None:
+    known = ResourceChange(logical_id="It", resource_type=kind, action="Modify", replacement="False")
+    (found,) = findings((replace(known, **change),))  # type: ignore[arg-type]
+
+    assert (found.rule, found.waivable) == ("unknown", False)
+    assert word in found.sentence
 
 
-@pytest.mark.parametrize("action", sorted(CHANGED))
-def test_a_nested_stack_whose_change_set_cannot_be_read_blocks(action: str) -> None:
-    nested = ResourceChange(logical_id="Inner", resource_type=NESTED, action=action, replacement="False")
+# --- what holds data --------------------------------------------------------------------------------
 
-    assert findings((nested,)) == (
-        "Inner (AWS::CloudFormation::Stack): the nested change set cannot be read",
+
+def test_every_type_that_cfn_lint_calls_stateful_is_known_to_hold_data() -> None:
+    import json
+    from importlib.resources import files
+
+    listed = json.loads(files("cfnlint.data.AdditionalSpecs").joinpath("StatefulResources.json").read_text())
+
+    assert set(listed["ResourceTypes"]) - STATEFUL_TYPES == set()
+    assert len(listed["ResourceTypes"]) >= 29
+
+
+def test_every_risky_property_is_one_that_its_type_has() -> None:
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+    for kind, risks in RISKS.items():
+        assert kind in STATEFUL_TYPES | PROTECTING_TYPES
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+        assert set(risks) - set(schema["properties"]) == set(), kind
+
+
+@pytest.mark.parametrize("kind", sorted(PROTECTING_TYPES))
+def test_what_protects_the_data_of_others_is_not_taken_away(kind: str) -> None:
+    removed = ResourceChange(logical_id="It", resource_type=kind, action="Remove", policy_action="Delete")
+    replaced = replace(removed, action="Modify", replacement="Conditional")
+
+    assert [(f.rule, f.sentence) for f in findings((removed, replaced))] == [
+        ("protection", "would be removed, and with it the protection of others"),
+        ("protection", "would perhaps be replaced, and with it the protection of others"),
+    ]
+    assert findings((removed,), added_by_this_release={"It"}) == ()
+
+
+# --- tags -------------------------------------------------------------------------------------------
+
+TAGGED = ResourceChange(
+    logical_id="Forms",
+    resource_type=TABLE_TYPE,
+    action="Modify",
+    replacement="False",
+    scope=("Tags",),
+    details=(PropertyChange(attribute="Tags", recreation="Never", evaluation="Static"),),
+)
+
+
+def test_a_change_of_nothing_but_tags_is_no_effect_and_blocks_nothing() -> None:
+    other = ResourceChange(logical_id="Form", resource_type=STATELESS, action="Modify", replacement="False")
+
+    assert findings((TAGGED,)) == ()
+    assert effect_of((TAGGED, other)) == effect_of((other,))
+    assert effect_of((TAGGED,)) == effect_of(())
+
+
+@pytest.mark.parametrize("kind", [TABLE_TYPE, STATELESS])
+def test_tags_that_replace_what_carries_them_are_an_effect(kind: str) -> None:
+    replaced = replace(TAGGED, resource_type=kind, replacement="True")
+
+    assert effect_of((replaced,)) != effect_of(())
+    assert bool(findings((replaced,))) is (kind == TABLE_TYPE)
+
+
+def test_tags_beside_another_change_are_an_effect() -> None:
+    assert effect_of((replace(TAGGED, scope=("Metadata", "Tags")),)) != effect_of(())
+
+
+# --- nested stacks ----------------------------------------------------------------------------------
+
+
+def nested(**more: str) -> ResourceChange:
+    known = ResourceChange(
+        logical_id="Inner", resource_type=NESTED_STACK, action="Modify", replacement="False"
     )
+    return replace(known, **more)  # type: ignore[arg-type]
+
+
+def test_a_nested_stack_whose_change_set_cannot_be_read_blocks_and_nobody_can_waive_that() -> None:
+    (found,) = findings((nested(),))
+
+    assert str(found) == "Inner (AWS::CloudFormation::Stack): the nested change set cannot be read"
+    assert not found.waivable
 
 
 def test_a_nested_stack_that_has_been_read_is_judged_by_what_is_in_it() -> None:
-    nested = ResourceChange(
-        logical_id="Inner",
-        resource_type=NESTED,
-        action="Modify",
-        replacement="False",
-        nested_change_set="arn:aws:cloudformation:us-east-1:000000000001:changeSet/inner/1",
+    read = nested(nested_change_set="arn:aws:cloudformation:us-east-1:000000000001:changeSet/inner/1")
+    inside = ResourceChange(
+        logical_id="Inner/Forms", resource_type=TABLE_TYPE, action="Modify", replacement="True"
     )
-    inside = ResourceChange(logical_id="Forms", resource_type=STATEFUL, action="Modify", replacement="True")
 
-    assert findings((nested,)) == ()
-    assert findings((nested, inside)) == (
-        "Forms (AWS::DynamoDB::Table): would be replaced and lose its data",
+    assert findings((read,)) == ()
+    assert sentences(findings((read, inside))) == (
+        "Inner/Forms (AWS::DynamoDB::Table): would be replaced and lose its data",
     )
 
 
 @pytest.mark.parametrize("policy", ["Delete", "Retain", ""])
 def test_a_nested_stack_is_not_removed(policy: str) -> None:
-    gone = ResourceChange(logical_id="Inner", resource_type=NESTED, action="Remove", policy_action=policy)
+    assert [f.rule for f in findings((nested(action="Remove", policy_action=policy),))] == ["removal"]
 
-    assert len(findings((gone,))) == 1
+
+# --- the way back, and taking in again --------------------------------------------------------------
+
+A_REMOVAL = ResourceChange(
+    logical_id="Forms",
+    resource_type=TABLE_TYPE,
+    action="Remove",
+    policy_action="Retain",
+    physical_id="forms-1",
+)
 
 
 def test_a_rollback_may_let_go_of_a_retained_resource_that_this_release_added() -> None:
@@ -162,18 +238,16 @@ def test_a_rollback_may_let_go_of_a_retained_resource_that_this_release_added() 
 
 
 def test_a_rollback_does_not_let_go_of_what_an_earlier_release_added() -> None:
-    assert findings((A_REMOVAL,), added_by_this_release=frozenset({"Files"})) == (
+    assert sentences(findings((A_REMOVAL,), added_by_this_release=frozenset({"Files"}))) == (
         "Forms (AWS::DynamoDB::Table): would be let go of, and its data left without an owner",
     )
 
 
-@pytest.mark.parametrize("policy", sorted(set(POLICIES) - {"Retain", "Snapshot"}))
+@pytest.mark.parametrize("policy", [*sorted(KNOWN["PolicyAction"] - {"Retain"}), ""])
 def test_a_rollback_does_not_delete_what_this_release_added_either(policy: str) -> None:
     deleted = replace(A_REMOVAL, policy_action=policy)
 
-    assert findings((deleted,), added_by_this_release=frozenset({"Forms"})) == (
-        "Forms (AWS::DynamoDB::Table): would be deleted with its data",
-    )
+    assert [f.rule for f in findings((deleted,), added_by_this_release=frozenset({"Forms"}))] == ["removal"]
 
 
 @pytest.mark.parametrize("replacement", ["True", "Conditional", ""])
@@ -183,15 +257,62 @@ def test_having_been_added_by_this_release_excuses_no_replacement(replacement: s
     assert len(findings((replaced,), added_by_this_release=frozenset({"Forms"}))) == 1
 
 
+@pytest.mark.parametrize(
+    ("ours", "allowed"),
+    [
+        ({("Forms", "forms-1")}, True),
+        ({("Forms", "forms-2")}, False),
+        ({("Files", "forms-1")}, False),
+        (set(), False),
+    ],
+)
+@pytest.mark.parametrize("kind", [TABLE_TYPE, STATELESS])
+def test_only_what_a_rollback_here_let_go_of_is_taken_in_again(
+    kind: str, ours: set[tuple[str, str]], allowed: bool
+) -> None:
+    taken = ResourceChange(logical_id="Forms", resource_type=kind, action="Import", physical_id="forms-1")
+
+    assert (findings((taken,), ours=ours) == ()) is allowed
+
+
+def test_a_resource_without_a_physical_id_is_never_taken_in() -> None:
+    taken = ResourceChange(logical_id="Forms", resource_type=TABLE_TYPE, action="Import")
+
+    assert [f.rule for f in findings((taken,), ours={("Forms", "")})] == ["import"]
+
+
+# --- the report -------------------------------------------------------------------------------------
+
+
 def test_every_change_that_blocks_is_told_in_the_order_of_the_change_set() -> None:
     harmless = ResourceChange(logical_id="Form", resource_type=STATELESS, action="Modify")
     unforeseen = ResourceChange(logical_id="Form", resource_type=STATELESS, action="Dynamic")
+    changes = (harmless, unforeseen, A_REMOVAL)
 
-    assert findings((harmless, unforeseen, A_REMOVAL)) == (
-        "Form (AWS::Lambda::Function): Dynamic cannot be foreseen",
-        "Forms (AWS::DynamoDB::Table): would be let go of, and its data left without an owner",
+    assert findings(changes) == (
+        GuardFinding(
+            logical_id="Form",
+            resource_type=STATELESS,
+            rule="unforeseen",
+            sentence="Dynamic cannot be foreseen",
+            effect=effect_of(changes),
+        ),
+        GuardFinding(
+            logical_id="Forms",
+            resource_type=TABLE_TYPE,
+            rule="removal",
+            sentence="would be let go of, and its data left without an owner",
+            physical_id="forms-1",
+            effect=effect_of(changes),
+        ),
     )
 
 
 def test_a_change_set_without_changes_blocks_nothing() -> None:
     assert findings(()) == ()
+
+
+def test_a_blocked_client_stops_itself_and_a_blocked_service_or_test_account_stops_all() -> None:
+    assert stops_only_itself(TargetId("acme", "us-east-1"))
+    assert not stops_only_itself(TargetId("@intake", "us-east-1"))
+    assert not stops_only_itself(TargetId("~qa-001", "us-east-1"))

@@ -14,7 +14,7 @@ from pipeline.model.plan import Plan, Wave, WaveKind
 from pipeline.model.policy import Pace
 from pipeline.model.run_state import Run, RunState, WaveState, WaveStatus
 from pipeline.model.target_state import Phase, TargetState
-from tests.decide.runs import a_plan, a_wave, paced, states, t
+from tests.decide.runs import NOW, a_plan, a_wave, paced, states, t
 
 IN_FLIGHT = (Phase.CLAIMED, Phase.DEPLOYING, Phase.VERIFYING, Phase.ROLLING_BACK)
 FAILED = (Phase.FAILED, Phase.UNKNOWN, Phase.ROLLBACK_FAILED, Phase.QUARANTINED)
@@ -35,7 +35,7 @@ def run_in(plan: Plan, number: int, *, claimed: str = "", forgiven: str = "") ->
 def claims(wave: Wave, run: RunState | None = None, **phases: Phase | TargetState) -> str:
     """Who of a plan's only wave is claimed next, by name."""
     plan = a_plan(wave)
-    found = next_claims(plan, 0, run or run_in(plan, 0), states(plan, **phases))
+    found = next_claims(plan, 0, run or run_in(plan, 0), states(plan, **phases), NOW)
     return " ".join(str(target).removesuffix("/us-east-1") for target in found)
 
 
@@ -135,22 +135,22 @@ def test_every_phase_counts_as_failed_or_in_flight_or_neither(phase: Phase) -> N
     plan = a_plan(WAVE)
     found = states(plan, b=phase)
 
-    assert failed_in(WAVE, run_in(plan, 0), found) == ((t("b"),) if phase in FAILED else ())
-    assert in_flight_in(WAVE, frozenset(), found) == ((t("b"),) if phase in IN_FLIGHT else ())
+    assert failed_in(WAVE.targets, run_in(plan, 0), found) == ((t("b"),) if phase in FAILED else ())
+    assert in_flight_in(WAVE.targets, frozenset(), found) == ((t("b"),) if phase in IN_FLIGHT else ())
 
 
 def test_a_claim_that_has_not_begun_is_in_flight_until_it_has_ended() -> None:
     found = states(a_plan(WAVE), b=Phase.HEALTHY, c=Phase.FAILED)
     claimed = frozenset({t("a"), t("b"), t("c")})
 
-    assert in_flight_in(WAVE, claimed, found) == (t("a"),)
+    assert in_flight_in(WAVE.targets, claimed, found) == (t("a"),)
 
 
 def test_what_a_person_has_forgiven_no_longer_counts_as_failed() -> None:
     plan = a_plan(WAVE)
     found = states(plan, a=Phase.FAILED, b=Phase.UNKNOWN)
 
-    assert failed_in(WAVE, run_in(plan, 0, forgiven="a"), found) == (t("b"),)
+    assert failed_in(WAVE.targets, run_in(plan, 0, forgiven="a"), found) == (t("b"),)
 
 
 # --- by name -----------------------------------------------------------------------------------
@@ -169,14 +169,14 @@ def test_targets_won_in_earlier_waves_count() -> None:
     plan = a_plan(a_wave("@intake", kind=WaveKind.SERVICE), a_wave("k", kind=WaveKind.CANARY), WAVE)
     won = states(plan, intake=Phase.HEALTHY, k=Phase.HEALTHY)
 
-    assert next_claims(plan, 2, run_in(plan, 2), won) == (t("a"), t("b"))
+    assert next_claims(plan, 2, run_in(plan, 2), won, NOW) == (t("a"), t("b"))
 
 
 def test_a_failure_in_an_earlier_wave_that_passed_is_not_held_against_this_one() -> None:
     plan = a_plan(paced(a_wave("k", "l"), Pace.WON, tolerance=1), a_wave("a", "b", number=3))
     found = states(plan, k=Phase.FAILED, l=Phase.HEALTHY)
 
-    assert next_claims(plan, 1, run_in(plan, 1), found) == (t("a"),)
+    assert next_claims(plan, 1, run_in(plan, 1), found, NOW) == (t("a"),)
 
 
 @pytest.mark.parametrize("phase", FAILED)
@@ -227,8 +227,8 @@ def test_a_clients_second_region_waits_for_its_first() -> None:
     flying = {**found, t("a"): TargetState(phase=Phase.VERIFYING)}
     landed = {**found, t("a"): TargetState(phase=Phase.HEALTHY)}
 
-    assert next_claims(plan, 0, run_in(plan, 0, claimed="a"), flying) == (t("b"),)
-    assert next_claims(plan, 0, run_in(plan, 0, claimed="a"), landed) == (t("a/eu-west-1"), t("b"))
+    assert next_claims(plan, 0, run_in(plan, 0, claimed="a"), flying, NOW) == (t("b"),)
+    assert next_claims(plan, 0, run_in(plan, 0, claimed="a"), landed, NOW) == (t("a/eu-west-1"), t("b"))
 
 
 def test_a_client_whose_turn_it_is_not_leaves_its_place_to_the_next() -> None:
@@ -289,7 +289,7 @@ def _flying(moment: _Moment, claimed: frozenset[TargetId]) -> list[TargetId]:
 @given(moment=moments())
 def test_no_claim_ever_bets_more_than_has_been_won(moment: _Moment) -> None:
     wave, run = moment.plan.waves[1], moment.run
-    claimed = next_claims(moment.plan, 1, run, moment.targets)
+    claimed = next_claims(moment.plan, 1, run, moment.targets, NOW)
     failed = sum(
         1 for target in wave.targets if moment.targets[target].phase in FAILED and target not in run.forgiven
     )
@@ -314,7 +314,7 @@ def test_no_claim_ever_bets_more_than_has_been_won(moment: _Moment) -> None:
 @given(moment=moments())
 def test_claims_are_pending_targets_in_the_plans_order_and_one_region_of_a_client(moment: _Moment) -> None:
     wave, before = moment.plan.waves[1], moment.run.wave(1).claimed
-    claimed = next_claims(moment.plan, 1, moment.run, moment.targets)
+    claimed = next_claims(moment.plan, 1, moment.run, moment.targets, NOW)
     owners = [target.owner for target in _flying(moment, before | frozenset(claimed))]
 
     assert claimed == tuple(target for target in wave.targets if target in claimed)
@@ -327,7 +327,7 @@ def test_claims_are_pending_targets_in_the_plans_order_and_one_region_of_a_clien
 def test_no_place_that_has_been_won_is_left_empty(moment: _Moment) -> None:
     """Who is not claimed has a Region of its client in flight before it, or there is no room."""
     wave, before = moment.plan.waves[1], moment.run.wave(1).claimed
-    claimed = next_claims(moment.plan, 1, moment.run, moment.targets)
+    claimed = next_claims(moment.plan, 1, moment.run, moment.targets, NOW)
     flying = _flying(moment, before | frozenset(claimed))
     owners = {target.owner for target in flying}
     left = [
@@ -337,7 +337,7 @@ def test_no_place_that_has_been_won_is_left_empty(moment: _Moment) -> None:
         and target not in before | set(claimed)
         and target.owner not in owners
     ]
-    failed = len(failed_in(wave, moment.run, moment.targets))
+    failed = len(failed_in(wave.targets, moment.run, moment.targets))
     healthy = sum(1 for state in moment.targets.values() if state.phase is Phase.HEALTHY)
 
     assert not left or not may_start(wave, failed=failed, in_flight=len(flying), healthy_so_far=healthy)

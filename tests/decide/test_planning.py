@@ -128,12 +128,13 @@ FLEET = Fleet(
         replace(ACME, name="birch", ring="canary"),
         replace(ACME, name="cedar", ring="late"),
         replace(ACME, name="elm"),
+        replace(ACME, name="fir", ring="late"),
     ),
     health_hosts=("*.example.com",),
 )
 POLICY = WavePolicy(
     service=ServiceWavePolicy(bake=timedelta(minutes=10)),
-    canary=CanaryPolicy(clients=1, bake=timedelta(hours=1)),
+    canary=CanaryPolicy(clients=1, bake=timedelta(hours=1), min_requests=100),
     sizes=(WaveSize(1, "clients"), REST),
     bake=timedelta(hours=2),
     tolerance=1,
@@ -141,6 +142,7 @@ POLICY = WavePolicy(
     max_in_flight=20,
     pace=Pace.FULL,
     on_fail=OnFailPolicy(service=OnFail.HOLD, canary=OnFail.ROLLBACK, wave=OnFail.HOLD),
+    approvals=(1,),
 )
 MANIFEST = Manifest(
     release=RELEASE,
@@ -165,7 +167,8 @@ READ = (
     read("cedar", CREATED),
     read("acme/eu-west-1", UPDATED),
     read("acme", replace(UPDATED, changes=(FORM, FORMS))),
-    read("birch", SAME),
+    read("birch", UPDATED),
+    read("fir", SAME),
     read("@intake", CREATED),
 )
 
@@ -210,6 +213,7 @@ def test_waves_take_what_the_policy_gives_to_each_kind() -> None:
     assert canary == Wave(
         name="canary", kind=WaveKind.CANARY, targets=(t("birch"),), bake=timedelta(hours=1),
         tolerance=0, max_in_flight=1, max_skipped=3, pace=Pace.STRICT, on_fail=OnFail.ROLLBACK,
+        extend=timedelta(hours=1), min_requests=100, approval=True,
     )  # fmt: skip
     assert replace(second, targets=()) == Wave(
         name="wave-2", kind=WaveKind.WAVE, targets=(), bake=timedelta(hours=2),

@@ -261,10 +261,10 @@ def test_a_canary_of_which_nothing_was_tried_proves_nothing() -> None:
     )
 
 
-def test_a_later_wave_may_be_skipped_altogether() -> None:
+def test_a_later_wave_may_be_skipped_altogether_and_has_nothing_to_bake_then() -> None:
     found = move(WAVE_CLAIMED, **WON, a=Phase.SKIPPED, b=Phase.SKIPPED, c=Phase.SKIPPED)
 
-    assert found == Record(e.WaveBaking(wave=2, until=UNTIL))
+    assert found == Record(e.WaveBaking(wave=2, until=NOW))
 
 
 # --- halting and resuming ----------------------------------------------------------------------

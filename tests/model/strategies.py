@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.model.event import GENESIS, Envelope, Event, chain
 from pipeline.model.ids import AccountId, Digest, ReleaseName, TargetId, digest
 from pipeline.model.plan import Plan
+from pipeline.model.waiver import Waiver
 
 T = TypeVar("T")
 
@@ -37,6 +38,31 @@ target_ids = st.builds(
     st.sampled_from(["us-east-1", "eu-west-1"]),
 )
 
+_words = st.text(min_size=1, max_size=12)
+waivers = st.builds(
+    Waiver,
+    release=release_names,
+    logical_id=_words,
+    physical_id=_words.filter(lambda text: text != "*"),
+    rule=_words,
+    reason=_words,
+    approver=_words,
+    expires=moments,
+    client=names,
+    effect=st.none(),
+) | st.builds(
+    Waiver,
+    release=release_names,
+    logical_id=_words,
+    physical_id=_words | st.just("*"),
+    rule=_words,
+    reason=_words,
+    approver=_words,
+    expires=moments,
+    client=st.just(""),
+    effect=digests,
+)
+
 _KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     Digest: digests,
     AccountId: account_ids,
@@ -47,6 +73,7 @@ _KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     datetime: moments,
     timedelta: durations,
+    Waiver: waivers,
 }
 
 

@@ -49,7 +49,35 @@ def test_a_new_claim_forgets_the_last_release_and_keeps_the_goods(
 
     assert (after.phase, after.release, after.desired) == (Phase.CLAIMED, claim.release, claim.desired)
     assert (after.goods, after.observed) == (before.goods, before.observed)
-    assert (after.captured, after.previous_good, after.verdict, after.fault) == (False, None, None, None)
+    assert (after.verdict, after.fault, after.reason) == (None, None, "")
+    same_run = (before.plan, before.release) == (claim.plan, claim.release)
+    kept = (before.captured, before.previous_good, before.changed, before.attempt) if same_run else None
+    assert (after.captured, after.previous_good, after.changed, after.attempt) == (
+        kept or (False, None, False, 0)
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(said=begun, claim=of(e.TargetClaimed))
+def test_what_outlives_a_run_is_known_to_the_next_one(said: list[Event], claim: e.TargetClaimed) -> None:
+    before = fold_target(envelopes(said))
+    after = fold_target(envelopes([*said, claim]))
+
+    assert after.between_runs() == before.between_runs()
+    assert before.between_runs().between_runs() == before.between_runs()
+
+
+@settings(max_examples=100, deadline=None)
+@given(said=begun)
+def test_only_what_failed_or_is_unknown_is_tried_again(said: list[Event]) -> None:
+    before = fold_target(envelopes(said))
+    after = fold_target(envelopes([*said, e.TargetRetried(reason="mended")]))
+
+    if before.phase in (Phase.FAILED, Phase.UNKNOWN):
+        assert (after.phase, after.attempt) == (Phase.PENDING, before.attempt + 1)
+        assert (after.changed, after.previous_good) == (before.changed, before.previous_good)
+    else:
+        assert after == before
 
 
 def test_every_phase_is_pending_in_flight_or_terminal() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.adapters.simulated.cloud import Break, Temper
@@ -36,11 +37,8 @@ class Mortal(Company):
         world = super().world()
         if not self.armed:
             return world
-        return World(
-            clock=world.clock,
-            journal=world.journal,
-            leases=world.leases,
-            latch=world.latch,
+        return replace(
+            world,
             stacks=guarded(world.stacks, self.switch),
             alarms=guarded(world.alarms, self.switch),
             health=guarded(world.health, self.switch),

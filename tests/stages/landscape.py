@@ -170,7 +170,11 @@ class SimulatedOwnStacks:
         self.log = log
         self.deployed: dict[tuple[Place, str], OwnStack] = {}
         self.states: dict[tuple[Place, str], StackStatus] = {}
-        self.outputs = {"tidegate-tools": (("ReleaseKey", "arn:aws:kms:us-east-1:1:key/k"),)}
+        keys = (
+            ("ReleaseKey", "arn:aws:kms:us-east-1:1:key/k"),
+            ("JournalKey", "arn:aws:kms:us-east-1:1:key/j"),
+        )
+        self.outputs = {"tidegate-tools": keys}
         self.young: dict[AccountId, int] = {}
         self.fail: set[AccountId] = set()
         self.unknown_principal = 0

@@ -68,6 +68,7 @@ def filled_fleet(done: Bootstrapped, fleet: Fleet = FLEET) -> Fleet:
             account=AccountId(values["tools", "", "account"]),
             organization=values["tools", "", "organization"],
             release_key=values["tools", "", "release_key"],
+            journal_key=values["tools", "", "journal_key"],
         ),
         services=tuple(
             replace(s, account=AccountId(values["service", s.name, "account"])) for s in fleet.services
@@ -108,6 +109,7 @@ def test_a_new_organisation_gets_units_accounts_roles_buckets_and_a_key(land: La
         Filled(table="tools", name="", key="organization", value=land.organizations.organization()),
         Filled(table="tools", name="", key="account", value=tools),
         Filled(table="tools", name="", key="release_key", value="arn:aws:kms:us-east-1:1:key/k"),
+        Filled(table="tools", name="", key="journal_key", value="arn:aws:kms:us-east-1:1:key/j"),
         Filled(table="service", name="intake", key="account", value=intake),
         Filled(table="client", name="acme", key="account", value=acme),
         Filled(table="client", name="birch", key="account", value=birch),

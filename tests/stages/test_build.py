@@ -22,6 +22,7 @@ from pipeline.decide.template import template_digest
 from pipeline.errors import (
     ArtifactDamaged,
     ArtifactMissing,
+    BlockedByPolicy,
     BuildFailed,
     ConfigInvalid,
     IntegrityBroken,
@@ -53,6 +54,21 @@ def shop(tmp_path: Path) -> Workshop:
 
 def loaded(shop: Workshop) -> Manifest:
     return load_manifest(RELEASE, shop.artifacts, KeyRing(shop.key), KEY)[0]
+
+
+def test_data_that_would_not_outlive_its_stack_never_becomes_a_release(shop: Workshop) -> None:
+    keys = "\n  Keys: {Type: AWS::KMS::Key, DeletionPolicy: Retain}\nOutputs:"
+    text = (shop.folder / "client.yaml").read_text()
+    (shop.folder / "client.yaml").write_text(text.replace("\nOutputs:", keys))
+
+    with pytest.raises(BlockedByPolicy) as caught:
+        shop.build()
+
+    assert caught.value.exit_code == 8
+    assert caught.value.details == (
+        "template:client: Resources.Keys: UpdateReplacePolicy must be Retain or Snapshot [data-outlives-stack]",
+    )
+    assert files_in(shop.store) == {}
 
 
 # --- what a build makes ----------------------------------------------------------------------------

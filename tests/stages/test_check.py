@@ -12,7 +12,8 @@ from pipeline.model.release import Parameter
 from stages.check import check_release, check_template, parameter_findings, refuse
 from tests.stages.workshop import Workshop, a_service
 
-QUEUE = "Resources: {Queue: {Type: AWS::SQS::Queue}}\n"
+KEPT = "DeletionPolicy: Retain, UpdateReplacePolicy: Retain"
+QUEUE = f"Resources: {{Queue: {{Type: AWS::SQS::Queue, {KEPT}}}}}\n"
 OPEN = "KmsMasterKeyId must be given, or SqsManagedSseEnabled be true"
 
 

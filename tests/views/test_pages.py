@@ -166,8 +166,9 @@ def test_many_failing_targets_are_cut_so_that_the_next_command_stays_on_the_scre
     lines = status_text(RELEASE, a_plan(), halted_run(), crowd, NOW).splitlines()
     assert len(lines) <= 40
     assert "  … and 190 more: release status intake@1.2.0 --json" in lines
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         "next: release resume intake@1.2.0 --reason TEXT",
+        "  or: release retry intake@1.2.0 --reason TEXT",
         "  or: release rollback intake@1.2.0 --wave 2 --reason TEXT",
     ]
     assert len(status_markdown(RELEASE, a_plan(), halted_run(), crowd, NOW)) < 50_000

@@ -92,6 +92,93 @@ SENTENCES: tuple[tuple[e.Event, str], ...] = (
     (e.TargetQuarantined(reason="stuck", command="aws x"), "quarantined: stuck; a person types: aws x"),
     (e.TargetRecalled(release="intake@1.1.0"), "intake@1.1.0 is good here no more"),
     (e.TargetCleared(reason="looked"), "cleared by a person: looked"),
+    (
+        e.PreflightDone(passed_over=(e.PassedOver(target=SECOND[0], reason="closed"),), notes=("old alarm",)),
+        "every account was looked at, passing over acme/us-east-1; noted: old alarm",
+    ),
+    (e.PreflightDone(), "every account was looked at"),
+    (
+        e.WaveGated(wave=2, gate=e.Gate.WINDOW, reason="night", deadline=NOW, until=START),
+        "wave-2 waits until 2026-11-23 14:00:00Z: night",
+    ),
+    (
+        e.WaveGated(wave=2, gate=e.Gate.APPROVAL, reason="somebody else", deadline=NOW),
+        "wave-2 waits: somebody else",
+    ),
+    (
+        e.TargetsDeferred(wave=1, to=2, targets=SECOND[:1], reason="asleep"),
+        "canary: acme/us-east-1 go with wave-2: asleep",
+    ),
+    (
+        e.BakeExtended(wave=1, until=START, reason="too few requests"),
+        "canary bakes on until 2026-11-23 14:00:00Z: too few requests",
+    ),
+    (
+        e.WaveJudged(wave=1, look=2, verdict=e.Verdict.PASS, reason="no worse", evidence=sha(1)),
+        "canary was judged PASS at look 2: no worse (evidence 010101010101)",
+    ),
+    (
+        e.WaveInconclusive(wave=1, reason="cannot tell", deadline=START),
+        "canary waits for a person until 2026-11-23 14:00:00Z: cannot tell",
+    ),
+    (
+        e.WaveDecided(wave=1, reason="seen it", evidence=sha(1)),
+        "canary was let pass by a person, on evidence 010101010101: seen it",
+    ),
+    (e.WaveDecided(wave=1, reason="seen it"), "canary was let pass by a person: seen it"),
+    (e.WavePassed(wave=1, hurried=True), "canary passed in a hurry: its last look is still to come"),
+    (
+        e.RunPaused(reason="lunch", by="sso:kim", deadline=START),
+        "paused by sso:kim until 2026-11-23 14:00:00Z: lunch",
+    ),
+    (e.RetryOrdered(targets=SECOND[:1], reason="mended"), "acme/us-east-1 may be tried again: mended"),
+    (
+        e.LaneAsked(
+            lane=e.Lane.EMERGENCY, reason="outage", skips=("wave 2: all", "wave 3: all"), ticket="I-7"
+        ),
+        "somebody else is asked to approve promote --emergency (I-7): outage;"
+        " it would skip wave 2: all; wave 3: all",
+    ),
+    (
+        e.ApprovalGiven(subject="wave:2", plan=sha(41), by="github:kim", expires=START),
+        "wave:2 of plan 292929292929 was approved by github:kim until 2026-11-23 14:00:00Z",
+    ),
+    (e.FollowUpScheduled(until=START), "what was hurried gets a last look at 2026-11-23 14:00:00Z"),
+    (
+        e.HeadsSigned(heads=(e.SignedHead(stream="a", seq=1, hash="b"),), key="k", signature="s"),
+        "the heads of 1 stream were signed",
+    ),
+    (e.AlarmsBefore(names=("cpu", "5xx")), "in ALARM before anything was changed: cpu, 5xx"),
+    (
+        e.ChangeSetInspected(effect=sha(1), waived=("Table by kim",)),
+        "the change set was read and allowed (effect 010101010101); waived: Table by kim",
+    ),
+    (e.TargetHealthy(changed=True, reason="cpu was in ALARM before"), "healthy; cpu was in ALARM before"),
+    (e.TargetRetried(reason="mended"), "pending again, for another attempt: mended"),
+    (
+        e.SkipsChosen(resources=("Queue",), reason="by hand"),
+        "a person lets its rollback go on without Queue: by hand",
+    ),
+    (e.TargetProtected(), "protected against deletion and replacement"),
+    (e.TargetProtected(spared=("Table",)), "protected against deletion and replacement, all but Table"),
+    (e.TargetUnprotected(reason="denied"), "could not be protected, which is tried again: denied"),
+    (e.StackStuck(reason="no role"), "CloudFormation could not undo the operation: no role"),
+    (e.ContinueIntended(action_id="ab"), "about to continue the stuck rollback as tg-ab"),
+    (
+        e.ContinueIntended(action_id="ab", skip=("Queue",)),
+        "about to continue the stuck rollback as tg-ab, skipping Queue",
+    ),
+    (e.ContinueStarted(), "AWS continues the stuck rollback"),
+    (e.ContinueAbandoned(reason="gone"), "nothing was continued: gone"),
+    (
+        e.StackContinued(status="UPDATE_ROLLBACK_COMPLETE", skipped=("Queue",)),
+        "the stuck rollback came to its end: UPDATE_ROLLBACK_COMPLETE; it differs from its template in Queue",
+    ),
+    (
+        e.OrphansLeft(orphans=(e.Orphan(logical_id="Table", resource_type="T", physical_id="t"),)),
+        "left in the account with their data: Table",
+    ),
+    (e.OrphansTaken(logical_ids=("Table",)), "taken back into the stack: Table"),
 )
 
 

@@ -29,15 +29,25 @@ class CloudWatchAlarms:
         self._reach = Reach(aws, identity_of)
         self._resources = resources or StackResources(self._reach)
 
-    def read(self, place: Place, stack: str) -> HealthReading:
+    def read(self, place: Place, stack: str, ignored: Sequence[str] = ()) -> HealthReading:
         """See pipeline.ports.Alarms."""
+        names, states, unmade = self._look(place, stack)
+        return _reading([name for name in names if name not in ignored], states, unmade)
+
+    def states(self, place: Place, stack: str) -> Mapping[str, str]:
+        """See pipeline.ports.Alarms."""
+        names, states, unmade = self._look(place, stack)
+        return {name: states.get(name, "") for name in names} | dict.fromkeys(unmade, "")
+
+    def _look(self, place: Place, stack: str) -> tuple[list[str], Mapping[str, str], list[str]]:
+        """Names, states by name, and logical ids of alarms that CloudFormation has not made."""
         names, unmade = self._names(place, stack, _LIST_MAX_AGE)
         states = self._states(place, names)
         if not states.keys() >= set(names):
             # An alarm may have been replaced since the list was made: once more with a new list.
             names, unmade = self._names(place, stack, 0.0)
             states = self._states(place, names)
-        return _reading(names, states, unmade)
+        return names, states, unmade
 
     def _names(self, place: Place, stack: str, max_age: float) -> tuple[list[str], list[str]]:
         """Alarm names, and logical ids of alarms that CloudFormation has not made."""

@@ -11,8 +11,9 @@ from typing import Any
 
 from pipeline.adapters.aws.faults import AwsRefused
 from pipeline.adapters.aws.reach import Reach
+from pipeline.decide.stateful import is_weighed
 from pipeline.errors import ChangeSetGone
-from pipeline.model.stack import ChangeSetView, ExecutionStatus, ResourceChange
+from pipeline.model.stack import ChangeSetView, ExecutionStatus, PropertyChange, ResourceChange
 from pipeline.ports import Place
 
 __all__ = ["UNKNOWN", "ChangeSetReader"]
@@ -34,7 +35,9 @@ class ChangeSetReader:
         """names: ChangeSetName and StackName. prefix: the logical ids that lead to a nested stack, with slashes."""
         head: dict[str, Any] = {}
         rows: list[dict[str, Any]] = []
-        for page in self._reach.pages(self._place, "cloudformation", "describe_change_set", **names):
+        # With their values, because whether protection goes on or off is not to be seen without.
+        asked = {**names, "IncludePropertyValues": True}
+        for page in self._reach.pages(self._place, "cloudformation", "describe_change_set", **asked):
             head = head or page
             rows += page.get("Changes") or ()
         settled = str(head["Status"]) == "CREATE_COMPLETE"
@@ -81,15 +84,38 @@ def _change(row: Mapping[str, Any], prefix: str) -> ResourceChange:
     found = row.get("ResourceChange")
     if row.get("Type", "Resource") != "Resource" or not found:
         return ResourceChange(logical_id=f"{prefix}?", resource_type="", action=UNKNOWN)
+    kind = str(found.get("ResourceType", ""))
     return ResourceChange(
         logical_id=prefix + str(found.get("LogicalResourceId", "?")),
-        resource_type=str(found.get("ResourceType", "")),
+        resource_type=kind,
         action=str(found.get("Action", UNKNOWN)),
         replacement=str(found.get("Replacement", "")),
         policy_action=str(found.get("PolicyAction", "")),
         scope=tuple(sorted(str(s) for s in found.get("Scope") or ())),
         physical_id=str(found.get("PhysicalResourceId", "")),
         nested_change_set=str(found.get("ChangeSetId", "")),
+        details=tuple(_property(row, kind) for row in found.get("Details") or ()),
+    )
+
+
+def _property(row: Mapping[str, Any], kind: str) -> PropertyChange:
+    """Values are kept only of what the guard weighs by its value: any other may be a secret."""
+    target = row.get("Target") or {}
+    attribute, name = str(target.get("Attribute", "")), str(target.get("Name", ""))
+    path = str(target.get("Path", ""))
+    if attribute == "Properties" and not name and path.startswith("/Properties/"):
+        name = path.split("/")[2]
+    weighed = is_weighed(kind, attribute, name)
+    return PropertyChange(
+        attribute=attribute,
+        name=name,
+        path=path,
+        change=str(target.get("AttributeChangeType", "")),
+        recreation=str(target.get("RequiresRecreation", "")),
+        evaluation=str(row.get("Evaluation", "")),
+        source=str(row.get("ChangeSource", "")),
+        before=str(target.get("BeforeValue", "")) if weighed else "",
+        after=str(target.get("AfterValue", "")) if weighed else "",
     )
 
 

@@ -1,5 +1,18 @@
 """Floor 3, adapters: the only place that looks at AWS error codes. It must never retry, and never repeat a secret.
 
+| what happened              | table, in this order      | error                     | effect  | whose fault   |
+|----------------------------|---------------------------|---------------------------|---------|---------------|
+| AWS asks to slow down      | THROTTLED, 429            | Throttled                 | none    | nobody's      |
+| nothing was sent           | UNSENT                    | Throttled                 | none    | the network's |
+| AWS failed, an answer lost | LOST, 5xx, ON_THE_WIRE    | AnswerLost; read: Throttled | unknown | nobody's    |
+| credentials refused        | EXPIRED, BAD_SIGNATURE, … | CredentialsRefused        | none    | the runner's  |
+| account closed to us       | UNUSABLE, DENIED on a hop | AccountUnusable, RegionOff | none   | the account's |
+| an SCP forbids it          | DENIED and ORGANIZATION   | AccountUnusable           | none    | the account's |
+| a permission is missing    | DENIED                    | AccessRefused             | none    | the account's |
+| somebody was there first   | STACKS                    | StackBusy, ChangeSetGone… | look    | nobody's      |
+| a quota is used up         | QUOTA                     | QuotaReached              | none    | the account's |
+| everything else            |                           | AwsRefused                | none    | the release's |
+
 Every failure of a call becomes one typed `ReleaseError`. Codes are matched exactly, from the tables below; their
 sources are the service models that botocore ships (the `error.code` of each exception shape), the "Common errors"
 page of each service's API reference, and `ThrottledRetryableChecker` in botocore's retries/standard.py.
@@ -21,6 +34,8 @@ from pipeline.errors import (
     CredentialsRefused,
     ExecutionTokenUsed,
     NotFound,
+    QuotaReached,
+    RegionOff,
     ReleaseError,
     RequestRefused,
     StackBusy,
@@ -109,7 +124,7 @@ THROTTLED = frozenset(
         "TransactionInProgressException",
     }
 )
-"""The call had no effect. LimitExceededException is not here: in CloudFormation and KMS it is a quota."""
+"""The call had no effect. LimitExceededException is not here: it is a quota, see QUOTA."""
 
 LOST = frozenset(
     {
@@ -160,10 +175,33 @@ UNUSABLE = frozenset(
         "AllAccessDisabled",
         "NotSignedUp",
         "OptInRequired",
+        "PendingVerification",
         "RegionDisabledException",
         "SubscriptionRequiredException",
     }
 )
+"""The account is closed, suspended, young, or has not enabled the Region or the service. (CloudFormation and EC2
+"Common errors"; S3 "Error responses"; STS AssumeRole for RegionDisabledException.)"""
+
+ORGANIZATION = re.compile(
+    r"with an explicit deny in a (?:service|resource) control policy"
+    r"|because no (?:service|resource) control policy allows"
+)
+"""How AWS ends an access-denied text where the organization's policy denies, not the role's. (IAM User Guide,
+"Troubleshoot access denied error messages": the six types of policy.)"""
+
+QUOTA = frozenset(
+    {
+        "CodeStorageExceededException",
+        "LimitExceeded",
+        "LimitExceededException",
+        "QuotaExceededException",
+        "ResourceLimitExceeded",
+        "ServiceQuotaExceededException",
+        "TooManyBuckets",
+    }
+)
+"""A quota of this account and Region, which no other account shares."""
 
 MISSING = frozenset(
     {
@@ -204,11 +242,12 @@ ON_THE_WIRE = frozenset(
         "HTTPClientError",
         "IncompleteReadError",
         "ReadTimeoutError",
+        "ResponseParserError",
         "ResponseStreamingError",
         "SSLError",
     }
 )
-"""The request was under way or had arrived."""
+"""The request was under way or had arrived. ResponseParserError: an answer came that nobody can read."""
 
 NO_CREDENTIALS = frozenset(
     {
@@ -282,7 +321,7 @@ def _of_answer(error: Exception, site: CallSite, *, uncertain: bool) -> ReleaseE
         return _pause(f"{site}: AWS failed ({code} {message})", site, uncertain=True, details=details)
     if code in EXPIRED | UNKNOWN_KEY | BAD_SIGNATURE:
         return _credentials(code, site, details)
-    if code in UNUSABLE or (code in DENIED and site.hop):
+    if code in UNUSABLE or (code in DENIED and (site.hop or ORGANIZATION.search(message))):
         return _unusable(code, message, site, details)
     return _refusal(code, message, site, details)
 
@@ -311,6 +350,20 @@ def _credentials(code: str, site: CallSite, details: tuple[str, ...]) -> Release
 
 def _unusable(code: str, message: str, site: CallSite, details: tuple[str, ...]) -> ReleaseError:
     text = f" {message}" if message else ""
+    if code == "RegionDisabledException":
+        return RegionOff(
+            f"{site}: the account has not enabled this Region ({code}{text})",
+            state="nothing in this account was touched",
+            remedy=f"enable {site.region} in the account, then run the command again",
+            details=details,
+        )
+    if ORGANIZATION.search(message):
+        return AccountUnusable(
+            f"{site}: a policy of the account's organization forbids it ({code}: {message})",
+            state="this call changed nothing",
+            remedy="ask whoever owns the organization's service control policies",
+            details=details,
+        )
     return AccountUnusable(
         f"{site}: the account cannot be entered ({code}{text})",
         state="nothing in this account was touched",
@@ -327,6 +380,10 @@ def _refusal(code: str, message: str, site: CallSite, details: tuple[str, ...]) 
         return AccessRefused(problem, state=state, remedy=remedy, details=details)
     if site.service == "cloudformation" and code in STACKS:
         return STACKS[code](problem, state=state, remedy=_LOOK, details=details)
+    if code in QUOTA:
+        return QuotaReached(
+            problem, state=state, remedy="ask for a higher quota in this account and Region", details=details
+        )
     if code in MISSING:
         return NotFound(problem, state=state, details=details)
     return AwsRefused.of(problem, code, message, details)

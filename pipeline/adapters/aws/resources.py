@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pipeline.adapters.aws.reach import Reach
 from pipeline.ports import Place
 
-__all__ = ["StackResource", "StackResources", "stack_name_of"]
+__all__ = ["NESTED_STACK", "StackResource", "StackResources", "stack_name_of"]
 
-_NESTED = "AWS::CloudFormation::Stack"
+NESTED_STACK = "AWS::CloudFormation::Stack"
 _DEPTH = 8
 _KEPT_FOR = 60.0
 """seconds; nobody asks for anything older, so that memory does not grow with the fleet"""
@@ -29,6 +29,9 @@ class StackResource:
     logical_id: str
     physical_id: str
     type: str
+    status: str = ""
+    """AWS's ResourceStatus."""
+    reason: str = ""
 
 
 class StackResources:
@@ -63,7 +66,7 @@ class StackResources:
             rows = self.read(place, name, max_age=max_age)
             found += rows
             if depth < _DEPTH:
-                nested = (row.physical_id for row in rows if row.type == _NESTED and row.physical_id)
+                nested = (row.physical_id for row in rows if row.type == NESTED_STACK and row.physical_id)
                 waiting += [(self._reach.landed(place, arn), depth + 1) for arn in nested]
         return tuple(found)
 
@@ -81,6 +84,8 @@ class StackResources:
                         logical_id=str(row["LogicalResourceId"]),
                         physical_id=str(row.get("PhysicalResourceId", "")),
                         type=str(row["ResourceType"]),
+                        status=str(row["ResourceStatus"]),
+                        reason=str(row.get("ResourceStatusReason", "")),
                     )
 
 

@@ -25,8 +25,11 @@ from pipeline.model.ids import AccountId, account_id
 
 __all__ = ["AMBIENT", "NEVER_RETRIED", "Aws", "Identity", "account_of_arn"]
 
-NEVER_RETRIED = frozenset({("organizations", "create_account"), ("organizations", "close_account")})
-"""No idempotency token: a repeated call is a second account. (API reference of CreateAccount, CloseAccount.)"""
+NEVER_RETRIED = frozenset(
+    {("organizations", "create_account"), ("organizations", "close_account"), ("lambda", "invoke")}
+)
+"""No idempotency token: a repeated call is a second account, or a function that runs twice. (API reference of
+CreateAccount, CloseAccount, Invoke.)"""
 
 _MARGIN = timedelta(minutes=5)
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/(?:.+/)?([\w+=,.@-]+)")
@@ -193,12 +196,13 @@ class Aws:
     @contextlib.contextmanager
     def _signed(self, credentials: Any, site: CallSite) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         attempt = _Attempt(credentials)
         token = _attempt.set(attempt)
         try:
             yield
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             # `from None`: botocore's own text may quote a session token.
             raise translated(error, site, uncertain=attempt.uncertain) from None
         finally:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.adapters.aws.change_sets import ChangeSetReader
 from pipeline.adapters.aws.faults import AwsRefused
 from pipeline.adapters.aws.operations import operation_of, stack_status, template_digest
 from pipeline.adapters.aws.reach import IdentityOf, Reach, partition_of, url_suffix_of
-from pipeline.adapters.aws.resources import StackResources
+from pipeline.adapters.aws.resources import NESTED_STACK, StackResources, stack_name_of
 from pipeline.adapters.aws.session import Aws
 from pipeline.errors import ChangeSetGone, NotFound, ReleaseError, StackBusy
 from pipeline.model.ids import Digest, digest
 from pipeline.model.release import artifact_key
 from pipeline.model.stack import ChangeSetView, StackSnapshot
-from pipeline.ports import ChangeSetRequest, Place
+from pipeline.ports import ChangeSetRequest, Place, ResourceToImport
 
 __all__ = ["CAPABILITIES", "CloudFormationStacks"]
 
@@ -33,6 +33,12 @@ _BUSY = re.compile(r"(?:Stack[ :]\S+ )?is in [A-Z_]+ state and can ?not be updat
 _EXISTS = re.compile(
     r"Stack \[\S+\] already exists and cannot be created again with the changeSet \[\S+\]\.?"
 )
+# RollbackUpdatedStack is what CloudFormation itself calls ContinueUpdateRollback in its refusal.
+_NOT_NOW = re.compile(
+    r"(?:RollbackUpdatedStack|ContinueUpdateRollback) cannot be called from current stack status\.?"
+)
+_CANCELLED = "Resource update cancelled"
+_DEPTH = 8
 
 
 class CloudFormationStacks:
@@ -150,7 +156,41 @@ class CloudFormationStacks:
                     found[row.logical_id] = code
         return found
 
+    def continue_update_rollback(self, place: Place, stack: str, token: str, skip: Sequence[str]) -> None:
+        """Without RoleARN: the stack keeps the execution role it was last updated with (API reference)."""
+        params: dict[str, Any] = {"StackName": self._asked(place, stack), "ClientRequestToken": token}
+        if skip:
+            params["ResourcesToSkip"] = list(skip)
+        self._resources.drop(place, stack)
+        try:
+            self._reach.call(place, _CFN, "continue_update_rollback", **params)
+        except AwsRefused as refusal:
+            if any(_says(text, refusal) for text in (_NOT_NOW, _BUSY, _NO_STACK)):
+                raise _busy(refusal) from None
+            raise
+
+    def failed_resources(self, place: Place, stack: str) -> Mapping[str, str]:
+        return dict(sorted(self._failed(place, self._asked(place, stack), "", 0)))
+
+    def physical_ids(self, place: Place, stack: str, logical_ids: Sequence[str]) -> Mapping[str, str]:
+        wanted = frozenset(logical_ids)
+        rows = self._resources.read(place, self._asked(place, stack)) if wanted else ()
+        return {
+            row.logical_id: row.physical_id for row in rows if row.logical_id in wanted and row.physical_id
+        }
+
     # --- parts ---------------------------------------------------------------------------------
+
+    def _failed(self, place: Place, stack: str, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
+        """A failed nested stack stands for itself only where none of its own resources has failed."""
+        for row in self._resources.read(place, stack):
+            if row.status != "UPDATE_FAILED" or row.reason.startswith(_CANCELLED):
+                continue
+            inside: list[tuple[str, str]] = []
+            if row.type == NESTED_STACK and row.physical_id and depth < _DEPTH:
+                nested = self._reach.landed(place, row.physical_id)
+                inside = list(self._failed(place, nested, f"{stack_name_of(nested)}.", depth + 1))
+            yield from inside or [(f"{prefix}{row.logical_id}", row.reason)]
 
     def _asked(self, place: Place, name: str) -> str:
         """An id of another place is not even asked for."""
@@ -174,16 +214,21 @@ class CloudFormationStacks:
             "StackName": self._asked(place, request.stack),
             "ChangeSetName": request.name,
             "ClientToken": request.token,
-            "ChangeSetType": "CREATE" if request.creating else "UPDATE",
+            "ChangeSetType": _change_set_type(request),
             "TemplateURL": self._template_url(place, request.template),
             "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in request.parameters],
             "Tags": [{"Key": k, "Value": v} for k, v in request.tags],
             "Capabilities": list(CAPABILITIES),
-            "IncludeNestedStacks": True,
+            # "IncludeNestedStacks is not supported for changeSet type: IMPORT." (go-to-k/cdkd#582)
+            "IncludeNestedStacks": not request.import_resources,
             "RoleARN": f"arn:{partition_of(place.region)}:iam::{place.account}:role/{self._execution_role}",
         }
-        if request.creating:
+        if request.import_resources:
+            params["ResourcesToImport"] = [_to_import(resource) for resource in request.import_resources]
+        elif request.creating:
             params["OnStackFailure"] = "DELETE"
+        if request.import_existing:
+            params["ImportExistingResources"] = True
         if request.description:
             params["Description"] = request.description[:1024]
         return params
@@ -199,6 +244,20 @@ class CloudFormationStacks:
             return None
         self._reach.landed(place, str(answer["FunctionArn"]))
         return digest(base64.b64decode(str(answer["CodeSha256"]), validate=True).hex())
+
+
+def _change_set_type(request: ChangeSetRequest) -> str:
+    if request.import_resources:
+        return "IMPORT"
+    return "CREATE" if request.creating else "UPDATE"
+
+
+def _to_import(resource: ResourceToImport) -> dict[str, Any]:
+    return {
+        "ResourceType": resource.resource_type,
+        "LogicalResourceId": resource.logical_id,
+        "ResourceIdentifier": dict(resource.identifier),
+    }
 
 
 def _says(pattern: re.Pattern[str], refusal: AwsRefused) -> bool:

@@ -32,11 +32,23 @@ class SqliteLeases:
         self._gone = gone
 
     def take(self, name: str, holder: str, ttl: timedelta) -> Lease:
+        return self._take(name, holder, ttl, refuse=self._refuse_where_held)
+
+    def preempt(self, name: str, holder: str, ttl: timedelta) -> Lease:
+        return self._take(name, holder, ttl, refuse=lambda *_: None)
+
+    def _take(
+        self,
+        name: str,
+        holder: str,
+        ttl: timedelta,
+        refuse: Callable[[tuple[Lease, bool], str, datetime], None],
+    ) -> Lease:
         with self._database.write() as connection:
             now = to_milliseconds(self._clock.now())
             found = _row(connection, name)
             if found is not None:
-                self._refuse_where_held(found, holder, now)
+                refuse(found, holder, now)
             fence = 1 if found is None else found[0].fence + 1
             lease = Lease(name=name, holder=holder, fence=fence, expires=to_milliseconds(now + ttl))
             _write(connection, lease, given_back=False)

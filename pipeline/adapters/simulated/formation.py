@@ -1,118 +1,121 @@
-"""Room: adapters/simulated. CloudFormation of one account and Region. It knows no faults and no other account.
+"""Room: adapters/simulated. CloudFormation of one account and Region: its stacks and the reads of them.
 
 Facts: botocore service model `cloudformation` 2010-05-15 and the CloudFormation User Guide, unless another source
-is named at a method. The caller holds the lock.
+is named at a method. It knows no faults and no other account; what changes a stack stands in `changing.py`. The
+caller holds the lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pipeline.adapters.simulated.changes import Physical
 from pipeline.adapters.simulated.faults import draw
-from pipeline.adapters.simulated.stack import (
-    ChangeSet,
-    CloudTimes,
-    Content,
-    Operation,
-    ScriptedRelease,
-    Stack,
-    changes_between,
-    creation,
-    outputs_of,
-    update,
-)
-from pipeline.errors import (
-    ChangeSetBusy,
-    ChangeSetGone,
-    ExecutionTokenUsed,
-    ReleaseError,
-    RequestRefused,
-    StackBusy,
-    WrongAccount,
-)
+from pipeline.adapters.simulated.stack import ChangeSet, CloudTimes, Content, Stack, outputs_of
+from pipeline.adapters.simulated.witness import Happening
+from pipeline.errors import ChangeSetGone, RequestRefused, WrongAccount
 from pipeline.model.ids import Digest
-from pipeline.model.stack import (
-    DEPLOYABLE,
-    EMPTY_CHANGE_SET_REASONS,
-    ChangeSetView,
-    ExecutionStatus,
-    StackSnapshot,
-    StackStatus,
-)
-from pipeline.ports import ChangeSetRequest, Place
+from pipeline.model.stack import ChangeSetView, StackSnapshot, StackStatus
+from pipeline.ports import Place
 
-__all__ = ["Formation", "Happening"]
+__all__ = ["Formation", "Happening", "Temper"]
 
 S = StackStatus
-_EMPTY_REASONS = (
-    f"{EMPTY_CHANGE_SET_REASONS[0]}. Submit different information to create a change set.",
-    f"{EMPTY_CHANGE_SET_REASONS[1]}.",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """One operation that took effect on a stack: the truth that tests compare everything with.
+class Temper:
+    """How the cloud behaves. weather: see Faults. honours_client_token: False where CreateChangeSet answers a
+    retry with AlreadyExistsException whatever its ClientToken (aws-cli#5342).
 
-    before, after: releases by name; empty where there was, or was to be, none. outcome: the status in which it
-    ends, or will end, at `settled`.
+    flickers: within `times.lag` each read may be older or newer than the one before it, as answers of several
+    machines are. early_validation: a change set that would add a resource whose name exists fails at once; without
+    it the update fails (User Guide, "Validate stack deployments").
     """
 
-    place: Place
-    stack: str
-    token: str
-    before: str
-    after: str
-    outcome: StackStatus
-    at: datetime
-    settled: datetime
+    seed: int = 0
+    times: CloudTimes = field(default_factory=CloudTimes)
+    weather: int = 0
+    honours_client_token: bool = True
+    flickers: bool = False
+    early_validation: bool = True
 
 
 class Formation:
-    def __init__(self, place: Place, now: Callable[[], datetime], times: CloudTimes, seed: int) -> None:
+    """The state and its reads. inventory: every real resource there is, with the id of the stack that owns it;
+    empty where none does. touched: grows with every change of anything, so that one can tell a call without effect.
+    """
+
+    def __init__(self, place: Place, now: Callable[[], datetime], temper: Temper) -> None:
         self.place = place
+        self.now = now
+        self.temper = temper
         self.history: list[Happening] = []
-        self._now = now
-        self._times = times
-        self._seed = seed
-        self._stacks: list[Stack] = []
-        self._used: dict[str, Stack] = {}
+        self.stacks: list[Stack] = []
+        self.used: dict[str, Stack] = {}
+        self.inventory: dict[Physical, str] = {}
+        self.touched = 0
+        self._reads = 0
+        self._outputs: dict[Digest, tuple[Content, tuple[tuple[str, str], ...]]] = {}
 
     # --- looking -------------------------------------------------------------------------------
 
     def find(self, name: str, at: datetime | None = None) -> Stack | None:
         """By name the one that is not deleted; by id also a deleted one ("for deleted stacks you must specify the
         unique stack ID", DescribeStacks)."""
-        moment = at or self._now()
         if name.startswith("arn:"):
             if name.split(":")[4] != self.place.account:
                 raise WrongAccount(f"{name} is not in account {self.place.account}")
-            return next((stack for stack in self._stacks if stack.id == name), None)
-        found = [stack for stack in self._stacks if stack.name == name and not stack.is_gone(moment)]
-        return found[-1] if found else None
+            return next((stack for stack in self.stacks if stack.id == name), None)
+        moment = at or self.now()
+        for stack in reversed(self.stacks):
+            if stack.name == name and not stack.is_gone(moment):
+                return stack
+        return None
 
     def content(self, name: str) -> Content | None:
         """What truly runs there, without any lag."""
         stack = self.find(name)
-        return None if stack is None else stack.content_at(self._now())
+        return None if stack is None else stack.content_at(self.now())
+
+    def standing(self) -> tuple[Stack, ...]:
+        now = self.now()
+        return tuple(stack for stack in self.stacks if not stack.is_gone(now))
+
+    def outputs(self, content: Content) -> tuple[tuple[str, str], ...]:
+        """Filled in once for each template: every look at a stack asks for them."""
+        known = self._outputs.get(content.release.template)
+        if known is None or known[0].release is not content.release:
+            known = (content, outputs_of(content, self.place.account, self.place.region))
+            self._outputs[content.release.template] = known
+        return known[1]
+
+    def _seen(self) -> datetime:
+        """The moment that a read shows. AWS promises nothing: every deployment tool's polling loop has met a
+        COMPLETE that belonged to the operation before."""
+        lag = self.temper.times.lag
+        if not lag:
+            return self.now()
+        if not self.temper.flickers:
+            return self.now() - lag
+        self._reads += 1
+        return self.now() - lag * (self.draw("flicker", self._reads) % 101) / 100
 
     def describe(self, name: str) -> StackSnapshot | None:
-        """Eventually consistent: for `lag` after an execution it shows what was before. (AWS promises nothing;
-        every deployment tool's polling loop has met a COMPLETE that belonged to the operation before.)"""
-        seen = self._now() - self._times.lag
+        """Eventually consistent: for `lag` after an execution it shows what was before."""
+        seen = self._seen()
         stack = self.find(name, seen)
         if stack is None:
             return None
         content = stack.content_at(seen)
-        outputs = () if content is None else outputs_of(content, self.place.account, self.place.region)
-        return stack.snapshot(seen, outputs)
+        return stack.snapshot(seen, () if content is None else self.outputs(content))
 
     def operation(self, name: str, token: str) -> StackSnapshot | None:
         """All events of one operation carry its ClientRequestToken (StackEvent). By name the events of a deleted
-        stack are not to be had. As late as DescribeStacks."""
-        seen = self._now() - self._times.lag
+        stack are not to be had. As late as DescribeStacks. The reason is that of the first failure."""
+        seen = self._seen()
         stack = self.find(name, seen)
         if stack is None:
             return None
@@ -125,209 +128,85 @@ class Formation:
 
     def template(self, name: str) -> Digest:
         """While an operation runs, GetTemplate gives the one that it goes to."""
-        stack, now = self.find(name), self._now()
-        if stack is None:
-            raise _no_such_stack(name)
-        running = stack.operations[-1] if stack.operations else None
-        content = stack.content_at(now)
-        if running is not None and running.complete is not None and now < running.complete:
-            content = running.after
+        stack, now = self.find(name), self.now()
+        content = None if stack is None else stack.content_at(now)
+        if stack is not None and stack.operations:
+            running = stack.operations[-1]
+            if running.complete is not None and now < running.complete:
+                content = running.after
         if content is None:
-            raise _no_such_stack(name)
+            raise no_such_stack(name)
         return content.release.template
+
+    def physical_ids(self, name: str, logical_ids: Sequence[str]) -> Mapping[str, str]:
+        """ListStackResources; of a deleted stack too, by its id."""
+        stack = self.find(name)
+        if stack is None:
+            raise no_such_stack(name)
+        ids = stack.ids_at(self.now())
+        return {logical: ids[logical] for logical in logical_ids if logical in ids}
+
+    def failed_resources(self, name: str) -> Mapping[str, str]:
+        """UPDATE_FAILED by the rollback, as ListStackResources shows it while the stack is stuck."""
+        stack, now = self.find(name), self.now()
+        if stack is None:
+            raise no_such_stack(name)
+        current = stack.current(now)
+        if current is None or current.status_at(now)[0] is not S.UPDATE_ROLLBACK_FAILED:
+            return {}
+        return dict(sorted(current.stuck))
 
     # --- change sets ---------------------------------------------------------------------------
 
-    def create_change_set(
-        self, request: ChangeSetRequest, release: ScriptedRelease, *, honours_token: bool
-    ) -> tuple[str, str]:
-        """Accepted at once, made later. A CREATE makes the stack, empty and REVIEW_IN_PROGRESS; a second CREATE
-        change set on it is allowed. The same ClientToken again is "not another change set with the same name"."""
-        stack = self.find(request.stack)
-        known = stack.change_sets.get(request.name) if stack is not None else None
-        if stack is not None and known is not None:
-            if honours_token and known.token == request.token:
-                return known.arn, stack.id
-            raise ChangeSetBusy(f"AlreadyExistsException: ChangeSet {request.name} already exists")
-        self._allow(request, stack)
-        if stack is None:
-            stack = Stack(name=request.stack, id=self._arn("stack", request.stack, len(self._stacks)))
-            self._stacks.append(stack)
-        made = self._change_set(request, release, stack)
-        stack.change_sets[request.name] = made
-        return made.arn, stack.id
-
-    def _allow(self, request: ChangeSetRequest, stack: Stack | None) -> None:
-        status = None if stack is None else stack.status_at(self._now())[0]
-        exists = status is not None and status is not S.REVIEW_IN_PROGRESS
-        if request.creating and exists:
-            raise RequestRefused(
-                f"ValidationError: Stack [{request.stack}] already exists and cannot be created again"
-            )
-        if not request.creating and not exists:
-            raise RequestRefused(f"ValidationError: Stack [{request.stack}] does not exist")
-        if not request.creating and status not in DEPLOYABLE:
-            raise _busy(request.stack, status)
-
-    def _change_set(self, request: ChangeSetRequest, release: ScriptedRelease, stack: Stack) -> ChangeSet:
-        """A change set without changes ends FAILED, with one of two texts (AWS CLI, ADF and CDK know both)."""
-        wanted = Content(release=release, parameters=tuple(sorted(request.parameters)))
-        before = stack.content_at(self._now())
-        reason = ""
-        if before == wanted:
-            reason = _EMPTY_REASONS[self._draw("empty", request.name) % 2]
-        return ChangeSet(
-            name=request.name,
-            arn=self._arn("changeSet", request.name, len(stack.change_sets)),
-            token=request.token,
-            creating=request.creating,
-            wanted=wanted,
-            changes=() if reason else changes_between(before, wanted, self.place.account),
-            reason=reason,
-            ready=self._now() + self._varied(self._times.change_set, request.name),
-            revision=stack.revision,
-        )
-
     def describe_change_set(self, name: str, change_set: str) -> ChangeSetView:
-        stack, found = self._change_set_of(name, change_set)
-        return stack.view(found, self._now())
+        stack, found = self.change_set_of(name, change_set)
+        if self._is_too_young(found):
+            raise no_such_change_set(change_set)
+        return stack.view(found, self.now())
 
     def list_change_sets(self, name: str) -> tuple[str, ...]:
         stack = self.find(name)
         if stack is None:
             return ()
-        return tuple(sorted(c.name for c in stack.change_sets.values() if c.executed_by is None))
+        waiting = [c for c in stack.change_sets.values() if c.executed_by is None]
+        return tuple(sorted(c.name for c in waiting if not self._is_too_young(c)))
 
-    def delete_change_set(self, name: str, change_set: str) -> None:
-        """Deleting the only change set of a stack in REVIEW_IN_PROGRESS leaves the empty stack. One that is being
-        made or executed cannot be deleted: InvalidChangeSetStatus."""
-        try:
-            stack, found = self._change_set_of(name, change_set)
-        except ChangeSetGone:
-            return
-        view = stack.view(found, self._now())
-        if not view.is_settled or view.execution is ExecutionStatus.EXECUTE_IN_PROGRESS:
-            raise ChangeSetBusy(f"InvalidChangeSetStatus: {found.name} is {view.status}, {view.execution}")
-        del stack.change_sets[found.name]
-
-    def _change_set_of(self, name: str, change_set: str) -> tuple[Stack, ChangeSet]:
+    def change_set_of(self, name: str, change_set: str) -> tuple[Stack, ChangeSet]:
         stack = self.find(name)
         for found in stack.change_sets.values() if stack is not None else ():
             if change_set in (found.name, found.arn) and stack is not None:
                 return stack, found
-        raise ChangeSetGone(f"ChangeSetNotFound: ChangeSet [{change_set}] does not exist")
+        raise no_such_change_set(change_set)
 
-    # --- executing -----------------------------------------------------------------------------
-
-    def execute(
-        self, name: str, change_set: str, token: str, breaks: Callable[[Content], frozenset[str]]
-    ) -> None:
-        """ "CloudFormation deletes all other change sets associated with the stack" (ExecuteChangeSet). Asked to
-        start the same operation again it says any of three things, all of which mean: look."""
-        if token in self._used:
-            raise self._again(change_set, token)
-        stack, found = self._change_set_of(name, change_set)
-        view = stack.view(found, self._now())
-        if view.execution is not ExecutionStatus.AVAILABLE:
-            raise ChangeSetBusy(f"InvalidChangeSetStatus: {found.name} is {view.status}, {view.execution}")
-        status = stack.status_at(self._now())[0]
-        if status not in DEPLOYABLE and status is not S.REVIEW_IN_PROGRESS:
-            raise _busy(name, status)
-        found.executed_by = self._start(stack, token, found.wanted, breaks(found.wanted))
-        stack.change_sets = {found.name: found}
-
-    def _again(self, change_set: str, token: str) -> ReleaseError:
-        answers: tuple[ReleaseError, ...] = (
-            ExecutionTokenUsed(f"TokenAlreadyExists: {token}"),
-            ChangeSetBusy(f"InvalidChangeSetStatus: {change_set} has been executed"),
-            ChangeSetGone(f"ChangeSetNotFound: ChangeSet [{change_set}] does not exist"),
-        )
-        return answers[self._draw("again", token) % len(answers)]
-
-    def by_hand(self, name: str, wanted: Content, breaks: frozenset[str]) -> None:
-        """Somebody else creates or updates the stack, without a change set; those there are become OBSOLETE."""
-        stack = self.find(name)
-        if stack is None:
-            stack = Stack(name=name, id=self._arn("stack", name, len(self._stacks)))
-            self._stacks.append(stack)
-        self._start(stack, "", wanted, breaks)
-
-    def left_behind(self, name: str, content: Content, status: StackStatus) -> None:
-        """The stack stands in `status` at once, as somebody has left it. Stands in no history."""
-        stack, now = self.find(name), self._now()
-        if stack is None:
-            stack = Stack(name=name, id=self._arn("stack", name, len(self._stacks)))
-            self._stacks.append(stack)
-        stack.revision += 1
-        # Begun before any lag, so that it is seen at once.
-        begun = now - self._times.lag
-        stack.operations.append(
-            Operation(
-                token="",
-                started=begun,
-                steps=((begun, status, ""),),
-                before=None,
-                after=content,
-                complete=begun,
-            )
-        )
-
-    def standing(self) -> tuple[Stack, ...]:
-        return tuple(stack for stack in self._stacks if not stack.is_gone(self._now()))
-
-    def _start(self, stack: Stack, token: str, wanted: Content, breaks: frozenset[str]) -> Operation:
-        now = self._now()
-        before = stack.content_at(now)
-        times = self._varied_times(token or f"by hand {len(stack.operations)}")
-        if stack.operations:
-            operation = update(token, before, wanted, now, times, breaks)
-        else:
-            operation = creation(token, wanted, now, times, breaks)
-        stack.operations.append(operation)
-        stack.revision += 1
-        if token:
-            self._used[token] = stack
-        settled, outcome = operation.settled
-        self.history.append(
-            Happening(
-                place=self.place,
-                stack=stack.name,
-                token=token,
-                before="" if before is None else before.release.release,
-                after=wanted.release.release,
-                outcome=outcome,
-                at=now,
-                settled=settled,
-            )
-        )
-        return operation
+    def _is_too_young(self, change_set: ChangeSet) -> bool:
+        return self.now() < change_set.asked + self.temper.times.list_lag
 
     # --- chance --------------------------------------------------------------------------------
 
-    def _draw(self, *what: object) -> int:
-        return draw(self._seed, self.place, *what)
+    def draw(self, *what: object) -> int:
+        return draw(self.temper.seed, self.place, *what)
 
-    def _varied(self, duration: timedelta, *what: object) -> timedelta:
-        return duration * (50 + self._draw("time", *what) % 101) / 100
+    def varied(self, duration: timedelta, *what: object) -> timedelta:
+        return duration * (50 + self.draw("time", *what) % 101) / 100
 
-    def _varied_times(self, token: str) -> CloudTimes:
-        t = self._times
+    def varied_times(self, token: str) -> CloudTimes:
+        t = self.temper.times
         return CloudTimes(
-            create=self._varied(t.create, token, 1),
-            update=self._varied(t.update, token, 2),
-            cleanup=self._varied(t.cleanup, token, 3),
-            fail=self._varied(t.fail, token, 4),
+            create=self.varied(t.create, token, 1),
+            update=self.varied(t.update, token, 2),
+            cleanup=self.varied(t.cleanup, token, 3),
+            fail=self.varied(t.fail, token, 4),
         )
 
-    def _arn(self, kind: str, name: str, number: int) -> str:
-        place, digits = self.place, f"{self._draw(kind, name, number):016x}{number:016x}"
+    def arn(self, kind: str, name: str, number: int) -> str:
+        place, digits = self.place, f"{self.draw(kind, name, number):016x}{number:016x}"
         unique = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
         return f"arn:aws:cloudformation:{place.region}:{place.account}:{kind}/{name}/{unique}"
 
 
-def _no_such_stack(name: str) -> RequestRefused:
+def no_such_stack(name: str) -> RequestRefused:
     return RequestRefused(f"ValidationError: Stack with id {name} does not exist")
 
 
-def _busy(name: str, status: StackStatus | None) -> StackBusy:
-    return StackBusy(f"ValidationError: Stack:{name} is in {status} state and can not be updated.")
+def no_such_change_set(change_set: str) -> ChangeSetGone:
+    return ChangeSetGone(f"ChangeSetNotFound: ChangeSet [{change_set}] does not exist")

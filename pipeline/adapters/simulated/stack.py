@@ -6,6 +6,7 @@ nothing of accounts, faults or ports. Statuses and their order: CloudFormation U
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -26,14 +27,13 @@ __all__ = [
     "Operation",
     "ScriptedRelease",
     "Stack",
-    "changes_between",
-    "creation",
+    "Steps",
     "outputs_of",
-    "update",
 ]
 
 S = StackStatus
 Steps = tuple[tuple[datetime, StackStatus, str], ...]
+_NO_IDS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class CloudTimes:
     """How long things take, before each is varied by the seed to between half and one and a half of it.
 
     lag: for so long after an execution began, DescribeStacks and the stack's events still show what was before.
-    Not varied.
+    list_lag: for so long a new change set is missing in ListChangeSets and DescribeChangeSet. Not varied.
     """
 
     change_set: timedelta = timedelta(seconds=4)
@@ -50,12 +50,18 @@ class CloudTimes:
     cleanup: timedelta = timedelta(seconds=8)
     fail: timedelta = timedelta(seconds=20)
     lag: timedelta = timedelta(0)
+    list_lag: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedRelease:
     """What a template holds. outputs may carry {account} and {region}. replaces: logical ids that an update to
-    this template replaces."""
+    this template replaces.
+
+    retained: logical ids with DeletionPolicy and UpdateReplacePolicy Retain. named: logical id to the name that
+    stands literally in the template. changes: what an update to this template says and does, word for word, instead
+    of what follows from the resources.
+    """
 
     template: Digest
     mark: str
@@ -63,6 +69,9 @@ class ScriptedRelease:
     outputs: tuple[tuple[str, str], ...] = ()
     functions: tuple[tuple[str, Digest], ...] = ()
     replaces: tuple[str, ...] = ()
+    retained: tuple[str, ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
+    changes: tuple[ResourceChange, ...] | None = None
 
     @property
     def release(self) -> str:
@@ -79,7 +88,11 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """after None: the operation leaves nothing. steps: from when the stack has which status."""
+    """after None: the operation leaves nothing. steps: from when the stack has which status.
+
+    wanted: what it was to bring, whatever came of it. ids_before, ids_after: physical ids by logical id.
+    stuck: what its rollback could not undo, with the reason.
+    """
 
     token: str
     started: datetime
@@ -88,14 +101,27 @@ class Operation:
     after: Content | None
     complete: datetime | None
     """From when on `after` is what runs; None where it never does."""
+    wanted: Content | None = None
+    ids_before: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
+    ids_after: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
+    stuck: tuple[tuple[str, str], ...] = ()
 
     def status_at(self, moment: datetime) -> tuple[StackStatus, str]:
-        found = [step for step in self.steps if step[0] <= moment]
-        _, status, reason = found[-1] if found else self.steps[0]
-        return status, reason
+        found = self.steps[0]
+        for step in self.steps:
+            if step[0] > moment:
+                break
+            found = step
+        return found[1], found[2]
+
+    def is_complete(self, moment: datetime) -> bool:
+        return self.complete is not None and moment >= self.complete
 
     def content_at(self, moment: datetime) -> Content | None:
-        return self.after if self.complete is not None and moment >= self.complete else self.before
+        return self.after if self.is_complete(moment) else self.before
+
+    def ids_at(self, moment: datetime) -> Mapping[str, str]:
+        return self.ids_after if self.is_complete(moment) else self.ids_before
 
     @property
     def settled(self) -> tuple[datetime, StackStatus]:
@@ -113,40 +139,58 @@ class ChangeSet:
     changes: tuple[ResourceChange, ...]
     reason: str
     """Why it fails; empty where it does not."""
+    asked: datetime
     ready: datetime
     revision: int
     """Of the stack, when this change set was made."""
+    importing: bool = False
+    """ChangeSetType IMPORT."""
     executed_by: Operation | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Stack:
-    """One stack from its first change set to its deletion; the next stack of that name has another id."""
+    """One stack from its first change set to its deletion; the next stack of that name has another id.
+
+    policy: the body of its stack policy, empty where it has none. protected: termination protection.
+    """
 
     name: str
     id: str
     operations: list[Operation] = field(default_factory=list)
     change_sets: dict[str, ChangeSet] = field(default_factory=dict)
     revision: int = 0
+    policy: str = ""
+    protected: bool = False
+    drifted: set[str] = field(default_factory=set)
+    """Resources that a person had skipped in a rollback."""
 
-    def _current(self, moment: datetime) -> Operation | None:
-        begun = [operation for operation in self.operations if operation.started <= moment]
-        return begun[-1] if begun else None
+    def current(self, moment: datetime) -> Operation | None:
+        for operation in reversed(self.operations):
+            if operation.started <= moment:
+                return operation
+        return None
 
     def status_at(self, moment: datetime) -> tuple[StackStatus, str]:
         """Before its first operation a stack is REVIEW_IN_PROGRESS, and stays so when its change set is deleted
         (User Guide, "Stack status codes"; ADF and CDK both had to learn it)."""
-        current = self._current(moment)
+        current = self.current(moment)
         return (S.REVIEW_IN_PROGRESS, "User Initiated") if current is None else current.status_at(moment)
 
     def content_at(self, moment: datetime) -> Content | None:
-        current = self._current(moment)
+        current = self.current(moment)
         return None if current is None else current.content_at(moment)
+
+    def ids_at(self, moment: datetime) -> Mapping[str, str]:
+        current = self.current(moment)
+        return _NO_IDS if current is None else current.ids_at(moment)
 
     def running_since(self, moment: datetime) -> datetime | None:
         """When what runs now was complete."""
-        done = [o.complete for o in self.operations if o.complete is not None and o.complete <= moment]
-        return done[-1] if done else None
+        for operation in reversed(self.operations):
+            if operation.complete is not None and operation.complete <= moment:
+                return operation.complete
+        return None
 
     def is_gone(self, moment: datetime) -> bool:
         return self.status_at(moment)[0] is S.DELETE_COMPLETE
@@ -182,108 +226,13 @@ class Stack:
             end, status = change_set.executed_by.settled
             if moment < end:
                 return ExecutionStatus.EXECUTE_IN_PROGRESS
-            good = status in (S.CREATE_COMPLETE, S.UPDATE_COMPLETE)
+            good = status in (S.CREATE_COMPLETE, S.UPDATE_COMPLETE, S.IMPORT_COMPLETE)
             return ExecutionStatus.EXECUTE_COMPLETE if good else ExecutionStatus.EXECUTE_FAILED
         if change_set.revision != self.revision:
             return ExecutionStatus.OBSOLETE
         if moment < change_set.ready or change_set.reason:
             return ExecutionStatus.UNAVAILABLE
         return ExecutionStatus.AVAILABLE
-
-
-# --- what an operation will come to ----------------------------------------------------------------
-
-
-def creation(
-    token: str, wanted: Content, at: datetime, times: CloudTimes, breaks: frozenset[str]
-) -> Operation:
-    """OnStackFailure=DELETE: a failed creation deletes itself and is gone by name; "if the deletion of the stack
-    fails, the status of the stack is DELETE_FAILED" (CreateChangeSet, OnStackFailure)."""
-    done = at + times.create
-    steps: Steps = ((at, S.CREATE_IN_PROGRESS, "User Initiated"),)
-    if "deploy" not in breaks:
-        steps = (*steps, (done, S.CREATE_COMPLETE, ""))
-        return Operation(token=token, started=at, steps=steps, before=None, after=wanted, complete=done)
-    end = S.DELETE_FAILED if "rollback" in breaks else S.DELETE_COMPLETE
-    steps = (
-        *steps,
-        (done, S.DELETE_IN_PROGRESS, f"{_failure(wanted, 'create')}. Delete requested by user."),
-        (done + times.fail, end, _failure(wanted, "delete") if end is S.DELETE_FAILED else ""),
-    )
-    return Operation(token=token, started=at, steps=steps, before=None, after=None, complete=None)
-
-
-def update(
-    token: str,
-    before: Content | None,
-    wanted: Content,
-    at: datetime,
-    times: CloudTimes,
-    breaks: frozenset[str],
-) -> Operation:
-    """Good: UPDATE_COMPLETE_CLEANUP_IN_PROGRESS comes before UPDATE_COMPLETE. Bad: CloudFormation rolls back by
-    itself, and where that fails too the stack stays UPDATE_ROLLBACK_FAILED for a person."""
-    done = at + times.update
-    steps: Steps = ((at, S.UPDATE_IN_PROGRESS, "User Initiated"),)
-    if "deploy" not in breaks:
-        steps = (
-            *steps,
-            (done, S.UPDATE_COMPLETE_CLEANUP_IN_PROGRESS, ""),
-            (done + times.cleanup, S.UPDATE_COMPLETE, ""),
-        )
-        return Operation(token=token, started=at, steps=steps, before=before, after=wanted, complete=done)
-    failed = done + times.fail
-    steps = (*steps, (done, S.UPDATE_ROLLBACK_IN_PROGRESS, _failure(wanted, "update")))
-    if "rollback" in breaks:
-        steps = (*steps, (failed, S.UPDATE_ROLLBACK_FAILED, _failure(wanted, "update")))
-    else:
-        steps = (
-            *steps,
-            (failed, S.UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS, ""),
-            (failed + times.cleanup, S.UPDATE_ROLLBACK_COMPLETE, ""),
-        )
-    return Operation(token=token, started=at, steps=steps, before=before, after=wanted, complete=None)
-
-
-def _failure(wanted: Content, verb: str) -> str:
-    name = wanted.release.resources[0][0] if wanted.release.resources else "Resource"
-    return f"The following resource(s) failed to {verb}: [{name}]"
-
-
-# --- what a change set says ------------------------------------------------------------------------
-
-
-def changes_between(before: Content | None, wanted: Content, account: str) -> tuple[ResourceChange, ...]:
-    """Physical ids carry the account, so that nobody can mistake equal effects for equal texts."""
-    old = {} if before is None else dict(before.release.resources)
-    new = dict(wanted.release.resources)
-    found = [ResourceChange(logical_id=n, resource_type=new[n], action="Add") for n in new if n not in old]
-    for name, kind in old.items():
-        physical = f"{name.lower()}-{account}"
-        if name not in new:
-            found.append(
-                ResourceChange(
-                    logical_id=name,
-                    resource_type=kind,
-                    action="Remove",
-                    policy_action="Delete",
-                    physical_id=physical,
-                )
-            )
-        elif before != wanted:
-            replaced = name in wanted.release.replaces
-            found.append(
-                ResourceChange(
-                    logical_id=name,
-                    resource_type=kind,
-                    action="Modify",
-                    replacement="True" if replaced else "False",
-                    policy_action="ReplaceAndDelete" if replaced else "",
-                    scope=("Properties",),
-                    physical_id=physical,
-                )
-            )
-    return tuple(sorted(found))
 
 
 def outputs_of(content: Content, account: str, region: str) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ChangeSetGone, WrongAccount
-from pipeline.model.stack import ChangeSetView, ExecutionStatus, ResourceChange
+from pipeline.model.stack import ChangeSetView, ExecutionStatus, PropertyChange, ResourceChange
 from tests.adapters.aws.places import (
     CFN,
     CHANGE_SET,
@@ -40,6 +40,22 @@ def change(logical_id: str, **more: Any) -> dict[str, Any]:
 def nested(logical_id: str, child: str, **more: Any) -> dict[str, Any]:
     ids = {"ChangeSetId": child} if child else {}
     return change(logical_id, ResourceType="AWS::CloudFormation::Stack", **ids, **more)
+
+
+def detail(path: str, before: str, after: str) -> dict[str, Any]:
+    return {
+        "Target": {
+            "Attribute": "Properties",
+            "Name": path.split("/")[0],
+            "RequiresRecreation": "Never",
+            "Path": f"/Properties/{path}",
+            "BeforeValue": before,
+            "AfterValue": after,
+            "AttributeChangeType": "Modify",
+        },
+        "Evaluation": "Static",
+        "ChangeSource": "DirectModification",
+    }
 
 
 def child_arn(name: str) -> str:
@@ -78,7 +94,61 @@ def test_every_page_of_a_change_set_is_read() -> None:
             ),
         ),
     )
-    assert [a.params for a in aws.asked] == [{"StackName": STACK, "ChangeSetName": CHANGE_SET}]
+    assert [a.params for a in aws.asked] == [
+        {"StackName": STACK, "ChangeSetName": CHANGE_SET, "IncludePropertyValues": True}
+    ]
+
+
+def test_the_details_of_a_change_are_read_but_only_the_values_that_the_guard_weighs_are_kept() -> None:
+    table = change(
+        "Table",
+        ResourceType="AWS::DynamoDB::Table",
+        Replacement="False",
+        Scope=["Properties"],
+        Details=[
+            detail("DeletionProtectionEnabled", before="true", after="false"),
+            detail("TableName", before="secret", after="another secret"),
+            {"Target": {"Attribute": "Tags", "AfterValue": "secret"}, "Evaluation": "Static"},
+        ],
+    )
+    aws = ScriptedAws(describe_change_set=[page(table)])
+
+    (read,) = stacks(aws).describe_change_set(PLACE, STACK, CHANGE_SET).changes
+
+    assert read.details == (
+        PropertyChange(
+            attribute="Properties",
+            name="DeletionProtectionEnabled",
+            path="/Properties/DeletionProtectionEnabled",
+            change="Modify",
+            recreation="Never",
+            evaluation="Static",
+            source="DirectModification",
+            before="true",
+            after="false",
+        ),
+        PropertyChange(
+            attribute="Properties",
+            name="TableName",
+            path="/Properties/TableName",
+            change="Modify",
+            recreation="Never",
+            evaluation="Static",
+            source="DirectModification",
+        ),
+        PropertyChange(attribute="Tags", evaluation="Static"),
+    )
+
+
+def test_a_property_that_is_told_by_its_path_alone_is_known_by_name() -> None:
+    row = detail("TimeToLiveSpecification/Enabled", before="false", after="true")
+    del row["Target"]["Name"]
+    table = change("Table", ResourceType="AWS::DynamoDB::Table", Details=[row])
+    aws = ScriptedAws(describe_change_set=[page(table)])
+
+    (read,) = stacks(aws).describe_change_set(PLACE, STACK, CHANGE_SET).changes
+
+    assert [(d.name, d.after) for d in read.details] == [("TimeToLiveSpecification", "true")]
 
 
 def test_nested_change_sets_are_followed_with_all_their_pages() -> None:

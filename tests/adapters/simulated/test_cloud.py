@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from pipeline.adapters.simulated.changes import Physical
 from pipeline.adapters.simulated.clock import START, SimulatedClock
 from pipeline.adapters.simulated.cloud import Break, SimulatedCloud, Temper
 from pipeline.adapters.simulated.faults import Fault, FaultKind
-from pipeline.adapters.simulated.formation import Happening
 from pipeline.adapters.simulated.stack import CloudTimes
+from pipeline.adapters.simulated.witness import Happening
 from pipeline.errors import (
     AccessRefused,
     AccountUnusable,
@@ -169,7 +170,7 @@ def test_a_failed_creation_that_cannot_be_deleted_stays_for_a_person() -> None:
         S.DELETE_IN_PROGRESS,
         S.DELETE_FAILED,
     ]
-    with pytest.raises(RequestRefused, match="already exists"):
+    with pytest.raises(StackBusy, match="already exists"):
         cloud.stacks.create_change_set(ACME, _request(TWO, 2, creating=True))
     with pytest.raises(StackBusy):
         cloud.stacks.create_change_set(ACME, _request(TWO, 3))
@@ -210,7 +211,7 @@ def test_a_create_change_set_leaves_an_empty_stack_even_when_it_is_deleted() -> 
     snapshot = cloud.stacks.describe(ACME, STACK)
     assert snapshot is not None
     assert (snapshot.status, snapshot.outputs) == (S.REVIEW_IN_PROGRESS, ())
-    with pytest.raises(RequestRefused, match="does not exist"):
+    with pytest.raises(StackBusy, match="does not exist"):
         cloud.stacks.create_change_set(ACME, _request(ONE, 2))
     assert _deploy(cloud, clock, ONE, 3, creating=True)[-1] is S.CREATE_COMPLETE
 
@@ -376,6 +377,11 @@ def test_the_history_tells_what_took_effect_and_how_it_ended() -> None:
         outcome=S.CREATE_COMPLETE,
         at=START + timedelta(seconds=10),
         settled=first.settled,
+        change_set=f"tg-{1:032x}",
+        made=(
+            Physical(resource_type="AWS::Lambda::Function", physical_id="form-012345670001"),
+            Physical(resource_type="AWS::DynamoDB::Table", physical_id="table-012345670001"),
+        ),
     )
     assert (second.before, second.after, second.outcome) == (
         "intake@1.0.0",

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlencode
 
 from pipeline.adapters.local.front.events import install_bus_policies
 from pipeline.adapters.local.front.facts import Answer, Handler, current_facts
+from pipeline.adapters.local.front.limits import account_limits
 from pipeline.adapters.local.front.objects import (
     ACTING_ROLE,
     install_code_reading,
@@ -128,6 +129,8 @@ def _before(action: str, members: Members) -> tuple[Answer | None, dict[str, Any
             _token_is_new(members, stack)
         case "ExecuteChangeSet":
             _executable(members)
+        case "DescribeAccountLimits":
+            return account_limits(_XMLNS), {}
         case _:
             pass
     return None, {"stack": stack, "sets": frozenset(_change_sets().keys())}
