@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -89,18 +89,20 @@ def _compare(head: e.SignedHead, where: str, journal: Journal) -> None:
         raise _contradicted(f"entry {head.seq} of {head.stream} is not the one that was signed at {where}")
 
 
-def audit(journal: Journal, verifier: Verifier | None, trusted_key: str) -> Audited:
+def audit(journal: Journal, trust: Callable[[], tuple[Verifier, str]] | None) -> Audited:
     """Every chain, then every signature over heads. JournalDamaged names the first broken link.
 
-    verifier None: only the chains. IntegrityBroken where heads are signed and no journal key is pinned.
+    trust: the verifier and the key that configuration pins, asked for only where heads are signed; None: only the
+    chains. IntegrityBroken where heads are signed and no journal key is pinned.
     """
     streams = journal.streams("")
     read = {stream: journal.read(stream) for stream in streams}
     events = sum(len(entries) for entries in read.values())
-    if verifier is None:
-        return Audited(events=events, streams=len(streams))
     said = [x for entries in read.values() for x in entries if isinstance(x.event, e.HeadsSigned)]
-    if said and not trusted_key:
+    if trust is None or not said:
+        return Audited(events=events, streams=len(streams), unsigned=len(streams))
+    verifier, trusted_key = trust()
+    if not trusted_key:
         raise _untrusted("there are signed heads, and fleet.toml pins no key to check them with")
     covered: dict[str, int] = {}
     for entry in sorted(said, key=lambda x: (x.at, x.stream, x.seq)):

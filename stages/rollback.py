@@ -5,6 +5,7 @@ Each of them is one conditional write; the engine obeys it at its next step, in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.decide.pace import FAILED_PHASES
@@ -19,7 +20,16 @@ from pipeline.ports import Halt, Journal, Latch
 from stages.pause import resume_pause
 from stages.promote import Admission, read_run, read_targets
 
-__all__ = ["RollbackScope", "as_halted", "check_rollback", "clear", "halt", "order_rollback", "resume"]
+__all__ = [
+    "RollbackScope",
+    "as_halted",
+    "check_rollback",
+    "choose_skips",
+    "clear",
+    "halt",
+    "order_rollback",
+    "resume",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +110,27 @@ def clear(service: str, target: TargetId, reason: str, journal: Journal, who: Ad
     expected = journal.head(stream).seq
     cleared = e.TargetCleared(reason=reason)
     journal.append(stream, (cleared,), expected=expected, fence=who.fence, actor=who.actor)
+
+
+def choose_skips(
+    service: str, target: TargetId, resources: Sequence[str], reason: str, journal: Journal, who: Admission
+) -> None:
+    """Let a stuck rollback go on without the resources that a person names; they are drift from then on.
+
+    UsageError where no rollback is stuck there. Whether a name is one of the stack's resources is CloudFormation's
+    to say when the rollback goes on.
+    """
+    stream = e.target_stream(service, target)
+    state = fold_target(journal.read(stream))
+    if state.phase not in (Phase.QUARANTINED, Phase.ROLLBACK_FAILED):
+        raise UsageError(
+            f"no rollback of {service} is stuck at {target}: it is {state.phase}",
+            state="nothing was changed",
+            remedy="see `release fleet`; without --skip, clear lifts a quarantine",
+        )
+    chosen = e.SkipsChosen(resources=tuple(dict.fromkeys(resources)), reason=reason)
+    expected = journal.head(stream).seq
+    journal.append(stream, (chosen,), expected=expected, fence=who.fence, actor=who.actor)
 
 
 def check_rollback(plan: Plan, scope: RollbackScope, journal: Journal) -> None:

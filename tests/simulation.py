@@ -107,6 +107,10 @@ class Company:
         self.artifacts = FolderArtifacts(self.tmp / "artifacts")
         self.metrics = SimulatedMetrics(self.cloud)
         self.stopped = False
+        self.actor = ""
+        """who promotes; empty for a name of each runner's own"""
+        self.passed_over: tuple[e.PassedOver, ...] = ()
+        """what a pre-flight has found; it has tests of its own"""
         self.warnings: list[str] = []
         self.holders = 0
 
@@ -210,11 +214,13 @@ class Company:
     def _hold(self, plan: Plan, until: Until, order: tuple[RollbackScope, str] | None) -> Ending:
         self.holders += 1
         lease = self.leases.take(f"service/{SERVICE}", f"runner{self.holders}", LEASE_TTL)
-        who = Admission(fence=lease.fence, actor=f"runner{self.holders}")
+        who = Admission(fence=lease.fence, actor=self.actor or f"runner{self.holders}")
         world = self.world()
         with Heartbeat(self.leases, self.clock, lease, threaded=False) as heartbeat:
             if order is None:
-                admit(plan, self.journal, self.clock, who)
+                run = admit(plan, self.journal, self.clock, who)
+                if self.passed_over and not run.preflight_done:
+                    self.say(plan, e.PreflightDone(passed_over=self.passed_over), who)
             else:
                 order_rollback(plan, order[0], order[1], self.journal, who)
             runner = Runner(
@@ -229,6 +235,11 @@ class Company:
             return run_loop(
                 world, runner, plan, plan_digest(plan), workers, heartbeat, until, lambda: self.stopped
             )
+
+    def say(self, plan: Plan, event: e.ReleaseEvent, who: Admission) -> None:
+        stream = e.release_stream(plan.release)
+        seq = self.journal.head(stream).seq
+        self.journal.append(stream, (event,), expected=seq, fence=who.fence, actor=who.actor)
 
     # --- the truth -----------------------------------------------------------------------------
 

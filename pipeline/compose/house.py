@@ -47,6 +47,7 @@ from stages.manifests import load_manifest, load_spec, verify_release
 from stages.plan import PlanPorts, PlanRequest, load_plan, make_plan
 from stages.preflight import admit_looked_at
 from stages.promote import Admission, read_run
+from stages.waive import WAIVERS_FOLDER, read_waivers, verify_waivers
 
 if TYPE_CHECKING:
     from pipeline.adapters.aws.session import Aws, Identity
@@ -295,7 +296,8 @@ class House:
             bucket_prefix=self.tools.bucket_prefix,
             regions=self.fleet.regions,
             release_key=self.tools.release_key,
-            actor=self.actor,
+            # Faults of the sources are told before AWS is asked; without AWS nothing can be stored or signed anyway.
+            actor=self.actor_perhaps_unproven,
             version=version,
             allow_dirty=allow_dirty,
             allow_untagged=allow_untagged,
@@ -339,8 +341,10 @@ class House:
         verify_release(manifest, artifacts, self.fleet.regions)
         stacks, _ = self.stacks_and_alarms("TidegateDeploy", "TidegatePromote")
         ports = PlanPorts(clock=self.clock, journal=self.store.journal, artifacts=artifacts, stacks=stacks)
+        waivers = read_waivers(self.root / WAIVERS_FOLDER, self.verifier(), self.tools.journal_key)
+        spec = self.spec(manifest)
         request = PlanRequest(
-            fleet=self.fleet, manifest=manifest, envelope=envelope, spec=self.spec(manifest)
+            fleet=self.fleet, manifest=manifest, envelope=envelope, spec=spec, waivers=waivers
         )
         return make_plan(request, ports)
 
@@ -412,9 +416,8 @@ class House:
 
     def audit(self, *, signatures: bool) -> Audited:
         """Every chain of the journal; with signatures, what KMS says of the signed heads as well."""
-        if not signatures:
-            return audit(self.store.journal, None, "")
-        return audit(self.store.journal, self.verifier(), self.tools.journal_key)
+        trust = (lambda: (self.verifier(), self.tools.journal_key)) if signatures else None
+        return audit(self.store.journal, trust)
 
     def _sign_heads(self, heads: tuple[SignedHead, ...]) -> HeadsSigned:
         from pipeline.adapters.aws.kms import KmsSigner
@@ -430,4 +433,5 @@ class House:
                 state="the wave was not started",
                 remedy=f"find out who changed it; `release history {plan.release}`",
             )
+        verify_waivers(plan.waivers, self.verifier(), self.tools.journal_key)
         verify_release(manifest, self.artifacts(), sorted({target.id.region for target in plan.targets}))

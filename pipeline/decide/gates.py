@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pipeline.decide.approvals import standing_approval, wave_subject
-from pipeline.decide.members import members
 from pipeline.decide.windows import opens_at
 from pipeline.model import event as e
 from pipeline.model.ids import TargetId
+from pipeline.model.members import members
 from pipeline.model.plan import Plan, WaveKind
 from pipeline.model.run_state import RunState
 

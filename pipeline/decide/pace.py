@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import assert_never
 
-from pipeline.decide.members import members
 from pipeline.decide.windows import opens_at
 from pipeline.model.ids import TargetId
+from pipeline.model.members import members
 from pipeline.model.plan import Plan, Wave, WaveKind
 from pipeline.model.policy import Pace
 from pipeline.model.run_state import RunState

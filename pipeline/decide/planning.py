@@ -105,8 +105,8 @@ def too_late(target: PlannedTarget, policy: WavePolicy, now: datetime) -> str:
     """Why a run would not wait for the target at all; empty where its turn comes within `max_deferral`."""
     if opens_at(target, now) - now <= policy.max_deferral:
         return ""
-    days = policy.max_deferral // timedelta(days=1)
-    longest = f"{days} days" if days else str(policy.max_deferral)
+    days = policy.max_deferral / timedelta(days=1)
+    longest = "1 day" if days == 1 else f"{days:g} days"
     return f"{held_because(target, now)} (a run waits for {longest} at most)"
 
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.decide.members import members
 from pipeline.model import event as e
 from pipeline.model.ids import TargetId
+from pipeline.model.members import members
 from pipeline.model.plan import Plan, Wave, WaveKind
 from pipeline.model.run_state import Run, RunState, WaveStatus
 from pipeline.model.target_state import Phase, TargetState

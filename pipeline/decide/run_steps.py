@@ -15,12 +15,12 @@ from typing import TypeAlias
 from pipeline.decide.approvals import lane_in_force
 from pipeline.decide.bakes import after_the_bake, bake_end, failed_look, next_look, unclear_look
 from pipeline.decide.gates import defer, first_opening, gate_of, listed, waiting_since
-from pipeline.decide.members import members
 from pipeline.decide.pace import failed_in, in_flight_in, next_claims
 from pipeline.decide.rollback import ClaimRollback, next_rollback_move
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import TargetId
+from pipeline.model.members import members
 from pipeline.model.plan import Plan, Wave, WaveKind
 from pipeline.model.policy import OnFail
 from pipeline.model.run_state import ENDED, Run, RunState, WaveStatus

@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from pipeline.decide.members import wave_of
 from pipeline.decide.target_steps import given_up
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.tick import Tick, TickStatus, tick
@@ -15,6 +14,7 @@ from pipeline.engine.workers import Workers
 from pipeline.engine.world import Runner, World
 from pipeline.model import event as e
 from pipeline.model.ids import TargetId
+from pipeline.model.members import wave_of
 from pipeline.model.plan import Plan, plan_digest
 
 __all__ = ["FanOut"]

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from pipeline.decide import run_steps as moves
-from pipeline.decide.members import wave_of
 from pipeline.decide.rollback import ClaimRollback
 from pipeline.engine.fan_out import FanOut
 from pipeline.engine.heartbeat import Heartbeat
@@ -26,6 +25,7 @@ from pipeline.errors import AccessRefused, AnswerLost, StreamMoved, Throttled
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import Digest, TargetId
+from pipeline.model.members import wave_of
 from pipeline.model.plan import Plan, PlannedTarget
 from pipeline.model.run_state import ENDED, Run
 from pipeline.model.target_state import Phase
@@ -65,6 +65,7 @@ class _Loop:
     unread_since: dict[TargetId, datetime] = field(default_factory=dict)
     watched: dict[TargetId, datetime] = field(default_factory=dict)
     planned: dict[TargetId, PlannedTarget] = field(default_factory=dict)
+    verified: set[int] = field(default_factory=set)
 
     def run(self) -> Ending:
         self.planned = {target.id: target for target in self.plan.targets}
@@ -95,9 +96,10 @@ class _Loop:
                 if isinstance(event, _WORTH_SIGNING):
                     self._sign_heads()
             case moves.StartWave(wave=wave):
-                self.runner.verify()
+                self._verify(wave)
                 self._record(e.WaveStarted(wave=wave))
             case moves.Claim(wave=wave, targets=targets):
+                self._verify(wave)
                 if self._record(e.TargetsClaimed(wave=wave, targets=targets)):
                     self.fan_out.begin(targets)
             case ClaimRollback(targets=targets):
@@ -115,12 +117,20 @@ class _Loop:
             case moves.Wait(until=until, reason=reason):
                 return self._wait_for_windows(until, reason)
             case moves.Await(targets=targets):
+                if self.ledger.run.run is Run.RUNNING and self.ledger.run.current_wave is not None:
+                    self._verify(self.ledger.run.current_wave)
                 self.fan_out.begin([t for t in targets if self.ledger.never_begun(t)])
                 self.fan_out.go_on(targets)
                 self._wait(None)
             case _:
                 assert_never(move)
         return None
+
+    def _verify(self, wave: int) -> None:
+        """Once for each wave in every process: whoever takes a wave over has not seen its release verified."""
+        if wave not in self.verified:
+            self.runner.verify()
+            self.verified.add(wave)
 
     def _is_far_enough(self, move: moves.RunMove) -> bool:
         if self.until.wave is None or not isinstance(move, moves.StartWave):

@@ -50,10 +50,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """entry: as it stands in the journal. event: the same without other clients. text: its sentence."""
+    """entry: as it stands in the journal. event: the same without targets of others; told and text, its JSON and
+    its sentence, without their names."""
 
     entry: e.Envelope
     event: e.Event
+    told: Json
     text: str
 
 
@@ -112,8 +114,18 @@ def _pattern(names: set[str]) -> re.Pattern[str] | None:
 
 
 def _line(entry: e.Envelope, event: e.Event, hidden: re.Pattern[str] | None) -> Line:
-    text = sentence(event)
-    return Line(entry=entry, event=event, text=hidden.sub(_ANOTHER, text) if hidden else text)
+    told, text = to_json(event), sentence(event)
+    if hidden is not None:
+        told, text = _without(told, hidden), hidden.sub(_ANOTHER, text)
+    return Line(entry=entry, event=event, told=told, text=text)
+
+
+def _without(value: Json, hidden: re.Pattern[str]) -> Json:
+    if isinstance(value, str):
+        return hidden.sub(_ANOTHER, value)
+    if isinstance(value, Mapping):
+        return {key: _without(item, hidden) for key, item in value.items()}
+    return [_without(item, hidden) for item in value] if isinstance(value, Sequence) else value
 
 
 # --- what ran ----------------------------------------------------------------------------------------
@@ -185,7 +197,8 @@ def _mine(targets: Sequence[TargetId], client: str) -> tuple[TargetId, ...]:
 
 
 def evidence_json(evidence: Evidence) -> Json:
-    """Keys only ever grow. hash: of the journal's own entry, which `release audit verify` proves."""
+    """Keys only ever grow. hash: of the journal's own entry, which `release audit verify` proves; `event` is that
+    entry's without other clients."""
     return {
         "format_version": EVIDENCE_FORMAT,
         "client": evidence.client,
@@ -200,7 +213,7 @@ def evidence_json(evidence: Evidence) -> Json:
                 "fence": line.entry.fence,
                 "hash": line.entry.hash,
                 "text": line.text,
-                "event": to_json(line.event) if line.event == line.entry.event else None,
+                "event": line.told,
             }
             for line in evidence.lines
         ],

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import assert_never
 
 from pipeline.model.ids import ReleaseName, TargetId
+from pipeline.model.members import members
 from pipeline.model.plan import Plan
 from pipeline.model.release_event import Gate
 from pipeline.model.run_state import Run, RunState, WaveState, WaveStatus
@@ -54,6 +55,8 @@ class WaveRow:
     name: str
     state: str
     bake_until: datetime | None
+    opens_at: datetime | None
+    """of a wave that waits for its clients' windows"""
     at_risk: bool
     reason: str
     targets: int
@@ -167,10 +170,12 @@ def _planned(plan: Plan | None, run: RunState, targets: Mapping[TargetId, Target
     rows = []
     for number, wave in enumerate(plan.waves):
         claimed = run.waves[number].claimed if number < len(run.waves) else frozenset()
-        for target in wave.targets:
+        for target in members(plan, run, number):
             state = targets.get(target, TargetState())
             row = _row(target, state, _phase(state, plan.release, target in claimed), wave.name)
             desired = accounts[target].desired.release
+            if row.state == Phase.PENDING and target not in wave.targets:
+                row = replace(row, reason=f"deferred from {_wave_name(plan, plan.wave_of(target))}")
             rows.append(replace(row, account=accounts[target].account, desired=desired))
     return rows
 
@@ -231,13 +236,15 @@ def _wave(number: int, wave: WaveState, plan: Plan | None, rows: tuple[TargetRow
     name = _wave_name(plan, number)
     states = [row.state for row in rows if row.wave == name]
     in_flight = sum(state in IN_FLIGHT for state in states)
+    gate = wave.gate if wave.status is WaveStatus.GATED else None
     return WaveRow(
         number=plan.waves[number].number if plan and number < len(plan.waves) else number,
         name=name,
         state=wave.status.value,
         bake_until=wave.bake_until if wave.status is WaveStatus.BAKING else None,
+        opens_at=gate.until if gate is not None else None,
         at_risk=wave.at_risk,
-        reason=plain(wave.reason),
+        reason=plain(gate.reason if gate is not None else wave.reason),
         targets=len(states),
         healthy=states.count(Phase.HEALTHY),
         in_flight=in_flight,

@@ -9,7 +9,7 @@ from pipeline.model.canonical import Json
 from pipeline.model.codec import to_json
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.plan import Plan
-from pipeline.model.run_state import RunState
+from pipeline.model.run_state import RunState, WaveStatus
 from pipeline.model.target_state import Phase, TargetState
 from pipeline.views.progress import Progress, TargetRow, WaveRow, progress
 from pipeline.views.text import WIDTH, cut, moment, plain, short, span, table
@@ -70,6 +70,7 @@ def _wave_json(wave: WaveRow) -> Json:
         "name": wave.name,
         "state": wave.state,
         "bake_until": to_json(wave.bake_until),
+        "opens_at": to_json(wave.opens_at),
         "at_risk": wave.at_risk,
         "reason": wave.reason or None,
         "counts": {
@@ -169,6 +170,10 @@ def _waves(page: Progress, now: datetime) -> list[str]:
 def _note(wave: WaveRow, now: datetime) -> str:
     if wave.bake_until is not None:
         return f"{span(wave.bake_until - now)} left" if wave.bake_until > now else "baked"
+    if wave.opens_at is not None:
+        return f"opens in {span(wave.opens_at - now)}" if wave.opens_at > now else "open"
+    if wave.state in (WaveStatus.GATED, WaveStatus.INCONCLUSIVE):
+        return "a person decides"
     return "AT RISK" if wave.at_risk else ""
 
 

@@ -220,7 +220,7 @@ def main() -> None:
     given = parser.parse_args()
     spec = replace(ERRORS if given.metric == "errors" else LATENCY, allowed_percent=given.allowed)
     sizes = [tuple(map(int, s.split(","))) for s in given.sizes.split()] or SIZES
-    wanted = given.scenes.split(",") if given.scenes else [s.name for s in COLUMNS]
+    wanted = given.scenes.split(";") if given.scenes else [s.name for s in COLUMNS]
     scenes = [replace(s, world=replace(s.world, requests=given.requests)) for s in COLUMNS if s.name in wanted]
     print(
         f"{given.metric}, {given.runs} runs a cell, seed {given.seed}: FAIL / FLEET_EVENT / PASS; the rest is not decided"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pipeline.decide.members import members, wave_of
 from pipeline.decide.run_steps import (
     Await,
     Bake,
@@ -22,6 +21,7 @@ from pipeline.decide.run_steps import (
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.fleet import Freeze
+from pipeline.model.members import members, wave_of
 from pipeline.model.plan import Plan, WaveKind
 from pipeline.model.run_state import Run, RunState, WaveStatus, fold_run
 from pipeline.model.target_state import Phase, TargetState

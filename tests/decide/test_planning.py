@@ -7,21 +7,35 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from pipeline.decide.planning import PLAN_LIFE, Effect, assemble, effect_line, reason_to_skip
+from pipeline.decide.planning import (
+    PLAN_LIFE,
+    Effect,
+    Surroundings,
+    assemble,
+    effect_line,
+    reason_to_skip,
+    too_late,
+    waiver_notes,
+    with_times,
+)
+from pipeline.decide.skew import Known
 from pipeline.decide.waves import Candidate, cut_waves
-from pipeline.model.fleet import Client, Fleet, FleetService, Pin, Tools
+from pipeline.model.fleet import Client, Fleet, FleetService, Freeze, Pin, Tools, Window
 from pipeline.model.ids import AccountId, TargetId
+from pipeline.model.judging import JudgePolicy
 from pipeline.model.plan import (
     EffectGroup,
     EffectKind,
     Plan,
     PlannedTarget,
     SkippedTarget,
+    TargetSkew,
     Wave,
     WaveKind,
 )
 from pipeline.model.policy import (
     REST,
+    AlarmsBefore,
     CanaryPolicy,
     OnFail,
     OnFailPolicy,
@@ -30,9 +44,10 @@ from pipeline.model.policy import (
     WavePolicy,
     WaveSize,
 )
-from pipeline.model.release import Manifest
+from pipeline.model.release import BuiltStack, Manifest, Parameter
 from pipeline.model.stack import ResourceChange, effect_of
 from pipeline.model.target_state import Phase, TargetState
+from pipeline.model.waiver import SignedWaiver, Waiver
 from tests.decide.runs import NEW, NOW, RELEASE, digest_of, planned, t
 
 ACME = Client(
@@ -184,7 +199,7 @@ def the_plan(targets: tuple[tuple[PlannedTarget, Effect], ...] = READ, now: date
 def test_a_plan_is_of_this_release_and_lives_for_a_day() -> None:
     plan = the_plan()
 
-    assert replace(plan, targets=(), waves=(), groups=()) == Plan(
+    assert replace(plan, targets=(), waves=(), groups=(), draw=None, etas=()) == Plan(
         release=RELEASE,
         digest=NEW.digest,
         manifest=digest_of("envelope"),
@@ -221,7 +236,7 @@ def test_waves_take_what_the_policy_gives_to_each_kind() -> None:
     )  # fmt: skip
     assert replace(third, targets=()) == replace(second, name="wave-3", targets=())
     assert len(middle) == 1
-    assert third.targets[-1] == t("cedar")
+    assert set(third.targets[-2:]) == {t("cedar"), t("fir")}
 
 
 def test_targets_stand_in_the_order_in_which_their_turn_comes() -> None:
@@ -245,7 +260,7 @@ def test_targets_that_would_be_changed_alike_stand_together_the_largest_group_fi
         EffectGroup(
             effect=EffectKind.UPDATE,
             effect_digest=effect_of((FORM, FORMS)),
-            targets=in_turn("acme", "acme/eu-west-1", "elm"),
+            targets=in_turn("acme", "acme/eu-west-1", "birch", "elm"),
             changes=("Modify Form (AWS::Lambda::Function)", "Modify Forms (AWS::DynamoDB::Table)"),
         ),
         EffectGroup(
@@ -254,7 +269,7 @@ def test_targets_that_would_be_changed_alike_stand_together_the_largest_group_fi
             targets=in_turn("@intake", "cedar"),
             changes=("Add Form (AWS::Lambda::Function)",),
         ),
-        EffectGroup(effect=EffectKind.NOTHING, effect_digest=None, targets=in_turn("birch"), changes=()),
+        EffectGroup(effect=EffectKind.NOTHING, effect_digest=None, targets=in_turn("fir"), changes=()),
     )
 
 
@@ -276,6 +291,161 @@ def test_a_plan_for_nobody_has_no_waves() -> None:
     plan = the_plan(())
 
     assert (plan.targets, plan.waves, plan.groups) == ((), (), ())
+
+
+# --- windows, freezes and pins ------------------------------------------------------------------
+
+OFFICE = Window(days=("mon", "tue"), start="06:00", end="10:00", timezone="America/New_York")
+YEARS_END = Freeze(
+    reason="year's end", start=NOW - timedelta(days=1), end=NOW + timedelta(days=2), service="intake"
+)
+
+
+def in_a_fleet(*freezes: Freeze, **windows: Window) -> Fleet:
+    """windows: by client."""
+    clients = tuple(replace(c, window=windows.get(c.name, c.window)) for c in FLEET.clients)
+    return replace(FLEET, clients=clients, freezes=freezes)
+
+
+def plan_of(fleet: Fleet, policy: WavePolicy = POLICY, around: Surroundings | None = None) -> Plan:
+    return assemble(MANIFEST, digest_of("envelope"), fleet, policy, READ, (), NOW, around)
+
+
+def test_a_client_with_a_window_makes_room_at_the_end_for_those_who_come_late() -> None:
+    plan = plan_of(in_a_fleet(elm=OFFICE))
+
+    assert [wave.name for wave in plan.waves] == ["service", "canary", "wave-2", "wave-3", "wave-4"]
+    assert plan.waves[-1].targets == ()
+    assert plan.waves[:-1] == the_plan().waves
+    assert [x.id for x in plan.targets if x.window is not None] == [t("elm")]
+    assert plan.target(t("elm")).window == OFFICE
+
+
+def test_a_freeze_goes_into_the_plan_with_every_target_that_it_speaks_of() -> None:
+    over = replace(YEARS_END, end=NOW)
+    of_another = replace(YEARS_END, service="notify")
+    of_acme = replace(YEARS_END, service="", client="acme", start=NOW)
+    plan = plan_of(in_a_fleet(of_acme, YEARS_END, over, of_another))
+
+    assert plan.target(t("acme/eu-west-1")).freezes == (YEARS_END, of_acme)
+    assert plan.target(t("elm")).freezes == (YEARS_END,)
+    assert plan.target(t("@intake")).freezes == (YEARS_END,)
+    assert plan.waves[-1].targets == ()
+
+
+def test_pins_and_freezes_that_are_over_are_told() -> None:
+    over = replace(YEARS_END, end=NOW - timedelta(minutes=1), service="")
+    clients = (pinned("2026-01-04"), replace(pinned("2026-01-02", "notify"), name="elm"))
+    fleet = replace(FLEET, clients=(*clients, *FLEET.clients[1:3]), freezes=(over,))
+    ends = assemble(MANIFEST, digest_of("envelope"), fleet, POLICY, READ[1:2], (), NOW).notes
+
+    assert ends == (
+        "acme's pin expired after 2026-01-04 (their audit): it gets this release",
+        "the freeze of the fleet ended on 2026-01-05 08:59Z (year's end); take it out of fleet.toml",
+    )
+
+
+def test_a_client_whose_turn_would_come_too_late_is_known_before_the_run() -> None:
+    policy = replace(POLICY, max_deferral=timedelta(days=1))
+    elm = with_times(planned(t("elm")), in_a_fleet(YEARS_END), "intake", NOW)
+
+    assert too_late(elm, POLICY, NOW) == ""
+    assert too_late(elm, policy, NOW) == (
+        "intake is frozen until 2026-01-07 09:00Z: year's end (a run waits for 1 day at most)"
+    )
+
+
+# --- who stands for what ------------------------------------------------------------------------
+
+
+def test_the_draw_is_of_this_very_release_and_stands_in_the_plan() -> None:
+    plan = the_plan()
+
+    assert plan.draw is not None
+    assert plan.draw.seed == f"intake@1.4.0 {NEW.digest}"
+    assert plan.draw.canaries == ("birch",)
+    assert plan.draw.uncovered == (
+        "no canary client is in eu-west-1, where 1 client will be changed",
+        "no canary client gets the change of 1 client: a first creation",
+    )
+    assert {x.id.owner: x.stratum for x in plan.targets} == {
+        "@intake": "",
+        "birch": "canary / us-east-1",
+        "elm": "default / us-east-1",
+        "acme": "default / us-east-1",
+        "cedar": "late / us-east-1",
+        "fir": "",
+    }
+
+
+def test_parameters_are_told_apart_by_which_are_set_and_not_by_what_they_are_set_to() -> None:
+    stack = BuiltStack(
+        role="client",
+        template=digest_of("template"),
+        unmarked=digest_of("unmarked"),
+        parameters=(Parameter(name="Colour", type="String", default="#000"),),
+    )
+    values = {
+        "acme": (("Client", "acme"), ("Colour", "#0a7")),
+        "birch": (("Client", "birch"), ("Colour", "#c33")),
+        "elm": (("Client", "elm"), ("Colour", "#000")),
+    }
+    targets = []
+    for name, given in values.items():
+        target, effect = read(name, UPDATED)
+        targets.append((replace(target, desired=replace(target.desired, parameters=given)), effect))
+    manifest, policy = replace(MANIFEST, stacks=(stack,)), replace(POLICY, canary=CanaryPolicy(clients=1))
+    plan = assemble(manifest, digest_of("envelope"), FLEET, policy, targets, (), NOW)
+
+    assert plan.draw is not None
+    assert plan.draw.uncovered == ("no canary client sets the parameters of 1 client: none at all",)
+
+
+# --- the rest of the policy ------------------------------------------------------------------------
+
+
+def test_what_the_run_has_to_know_is_in_the_plan_and_not_in_the_file() -> None:
+    policy = replace(
+        POLICY,
+        approvals=(2, 7),
+        approval_life=timedelta(hours=8),
+        waiting_deadline=timedelta(days=3),
+        alarms_before=AlarmsBefore.RECORD,
+        max_deferral=timedelta(days=10),
+        emergency_bake=timedelta(minutes=2),
+        max_skew=1,
+        judge=JudgePolicy(alpha_permille=10),
+    )
+    plan = plan_of(FLEET, policy, Surroundings(rollback_safe=False, notes=("one thing",)))
+
+    assert [wave.approval for wave in plan.waves] == [False, False, True, False]
+    assert plan.notes == ("one thing", "an approval is asked for wave 7, which this plan does not have")
+    assert (plan.approval_life, plan.waiting_deadline) == (timedelta(hours=8), timedelta(days=3))
+    assert (plan.max_deferral, plan.emergency_bake) == (timedelta(days=10), timedelta(minutes=2))
+    assert (plan.alarms_before, plan.max_skew, plan.rollback_safe) == (AlarmsBefore.RECORD, 1, False)
+    assert plan.judge == JudgePolicy(alpha_permille=10)
+
+
+def test_who_lags_is_in_the_plan_also_where_it_is_left_out() -> None:
+    known = tuple(Known(f"intake@1.{n}.0", baked=n != 2) for n in range(4))
+    running = {t("elm"): "intake@1.0.0", t("oak"): "intake@1.1.0", t("acme"): "intake@1.3.0", t("fir"): ""}
+
+    assert plan_of(FLEET, around=Surroundings(known=known, running=running)).skew == (
+        TargetSkew(id=t("elm"), running="intake@1.0.0", behind=2),
+        TargetSkew(id=t("oak"), running="intake@1.1.0", behind=1),
+    )
+
+
+def test_whoever_signed_a_waiver_is_named_where_it_lets_something_through() -> None:
+    waiver = Waiver(
+        release=RELEASE, logical_id="Forms", physical_id="forms-1", rule="removal", reason="moved to S3",
+        approver="ann", expires=NOW + timedelta(days=1), client="acme",
+    )  # fmt: skip
+    signed = SignedWaiver(waiver=waiver, key="key", signature="sig")
+
+    assert waiver_notes([(t("acme"), signed), (t("acme/eu-west-1"), signed)]) == (
+        "ann waived removal of Forms at acme/us-east-1, acme/eu-west-1 until 2026-01-06 09:00Z: moved to S3",
+    )
 
 
 # --- how waves are cut -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.adapters.simulated.protection import denied_by
+from pipeline.adapters.simulated.stack_policy import denied_by
 from pipeline.decide.guard import findings
 from pipeline.decide.stack_policy import GUARDED_TYPES, MAX_POLICY_BYTES, tightened
 from pipeline.decide.stateful import STATEFUL_TYPES
@@ -103,7 +103,7 @@ def test_a_policy_that_cannot_be_read_is_left_alone(text: str) -> None:
 def test_a_policy_has_room_for_as_many_as_aws_takes_and_no_more() -> None:
     assert len(first(*(f"Table{n}" for n in range(400)))) <= MAX_POLICY_BYTES
     with pytest.raises(BlockedByPolicy):
-        tightened("", [f"Table{n}" for n in range(500)])
+        tightened("", [f"Table{n}" for n in range(600)])
 
 
 # --- the guard and the policy say the same ----------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults import kills, statuses, transport
+from tests.faults import destructive, kills, moments, rivals, statuses, transport
 from tests.faults.cases import Family
 
 __all__ = ["FAMILIES"]
@@ -12,7 +12,11 @@ FAMILIES: tuple[Family, ...] = (
     kills.TWO_KILLS,
     transport.TRANSPORT,
     statuses.STACK_STATUSES,
+    rivals.RIVALS,
+    moments.CLOCKS,
     transport.STORES,
+    moments.ALARMS,
     transport.ACCOUNTS,
+    destructive.DESTRUCTIVE,
     statuses.WAYS_BACK,
 )

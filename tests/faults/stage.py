@@ -108,6 +108,7 @@ class Stage(Company):
         self.watchers: list[tuple[type[e.Event], str, Callable[[e.Envelope], None]]] = []
         self.entries: list[e.Envelope] = []
         self.plans: list[Plan] = []
+        self.ahead: dict[str, Plan] = {}
         self.refusals: list[ReleaseError] = []
         self.journal = _Recorder(self.journal, self)  # type: ignore[assignment]
         self.stores = (self.journal, self.leases, self.latch)
@@ -160,10 +161,30 @@ class Stage(Company):
     # --- commands ------------------------------------------------------------------------------
 
     def plan(self, version: str) -> Plan:
-        plan = super().plan(version)
+        """Planned anew, unless the scene was set with it. Whoever plans types the command again, too."""
+        ahead = self.ahead.pop(version, None)
+        if ahead is not None:
+            return ahead
+        plan = self._planned(version)
         self.check.record.knows(plan)
         self.plans.append(plan)
         return plan
+
+    def _planned(self, version: str) -> Plan:
+        for attempt in range(PATIENCE):
+            try:
+                return super().plan(version)
+            except ReleaseError as refused:
+                self.refusals.append(refused)
+                if attempt > 2:
+                    raise Refused(refused) from refused
+                if attempt == 1:
+                    self.calm()
+        return fail("I17", f"planned {PATIENCE} times and no plan")
+
+    def plan_ahead(self, version: str) -> Stage:
+        self.ahead[version] = self.plan(version)
+        return self
 
     def world(self) -> World:
         world = super().world()
@@ -291,7 +312,7 @@ class Stage(Company):
         run = self.check.record.runs.get(str(plan.release))
         if run is None or not (run.ended or run.standing in ("halted", "paused")):
             return
-        now = self.clock.now()
+        now = self.cloud.clock.now()
         open_still = [h for h in self.cloud.history if h.settled > now]
         if open_still:
             fail("I4", f"{run.standing}, and still moving: {open_still[0]}")

@@ -20,6 +20,14 @@ KEY, OTHER = TestKey("arn:journal"), TestKey("arn:release")
 RING = KeyRing(KEY, OTHER)
 
 
+def pinned() -> tuple[KeyRing, str]:
+    return RING, KEY.key
+
+
+def never() -> tuple[KeyRing, str]:
+    raise AssertionError("nobody has to be asked")
+
+
 def a_signed_journal(key: TestKey = KEY) -> Desk:
     """The canary has been deployed; the heads were signed; then one thing more was said of c1."""
     desk = Desk()
@@ -67,10 +75,12 @@ def test_a_sound_journal_tells_how_far_its_signatures_reach() -> None:
     desk = a_signed_journal()
     desk.journal.append("release/notify@1.0.0", (e.WaveStarted(wave=0),), expected=0, fence=0, actor=ADA)
 
-    assert audit(desk.journal, RING, KEY.key) == Audited(
-        events=13, streams=4, signatures=1, unsigned=1, behind=2
-    )
-    assert audit(desk.journal, None, "") == Audited(events=13, streams=4)
+    assert audit(desk.journal, pinned) == Audited(events=13, streams=4, signatures=1, unsigned=1, behind=2)
+    assert audit(desk.journal, None) == Audited(events=13, streams=4, unsigned=4)
+
+
+def test_where_no_heads_are_signed_nobody_has_to_be_asked() -> None:
+    assert audit(Desk().began().journal, never) == Audited(events=3, streams=1, unsigned=1)
 
 
 def test_an_end_that_was_cut_off_with_its_head_is_seen() -> None:
@@ -80,7 +90,7 @@ def test_an_end_that_was_cut_off_with_its_head_is_seen() -> None:
     assert desk.journal.read(stream), "its own chain holds"
 
     with pytest.raises(JournalDamaged) as caught:
-        audit(desk.journal, RING, KEY.key)
+        audit(desk.journal, pinned)
     assert "target/intake/c2/us-east-1 ends at entry 1" in caught.value.problem
     assert "signed up to entry 2: its end was cut off" in caught.value.problem
     assert "entry 7 of release/intake@1.4.0" in caught.value.problem
@@ -92,7 +102,7 @@ def test_a_stream_that_vanished_altogether_is_seen() -> None:
     del desk.journal._entries[stream], desk.journal._heads[stream]
 
     with pytest.raises(JournalDamaged, match="ends at entry 0"):
-        audit(desk.journal, RING, KEY.key)
+        audit(desk.journal, pinned)
 
 
 def test_a_stream_that_was_sealed_anew_is_seen() -> None:
@@ -102,7 +112,7 @@ def test_a_stream_that_was_sealed_anew_is_seen() -> None:
     assert desk.journal.read(stream), "its own chain holds"
 
     with pytest.raises(JournalDamaged, match="entry 2 of target/intake/c2/us-east-1 is not the one"):
-        audit(desk.journal, RING, KEY.key)
+        audit(desk.journal, pinned)
 
 
 def test_a_broken_link_is_named_before_any_signature_is_looked_at() -> None:
@@ -112,17 +122,17 @@ def test_a_broken_link_is_named_before_any_signature_is_looked_at() -> None:
     desk.journal._entries[stream] = (replace(first, actor="sso:mallory"), *rest)
 
     with pytest.raises(JournalDamaged, match="entry 1 of target/intake/c1/us-east-1"):
-        audit(desk.journal, RING, KEY.key)
+        audit(desk.journal, pinned)
 
 
 def test_heads_signed_with_any_other_key_are_not_trusted() -> None:
     with pytest.raises(IntegrityBroken, match="not with the pinned journal key"):
-        audit(a_signed_journal(OTHER).journal, RING, KEY.key)
+        audit(a_signed_journal(OTHER).journal, pinned)
 
 
 def test_signed_heads_without_a_pinned_key_are_not_passed_over() -> None:
     with pytest.raises(IntegrityBroken, match="pins no key"):
-        audit(a_signed_journal().journal, RING, "")
+        audit(a_signed_journal().journal, lambda: (RING, ""))
 
 
 @pytest.mark.parametrize("signature", ["", "not base64!", base64.b64encode(b"x" * 70).decode("ascii")])
@@ -132,7 +142,7 @@ def test_a_signature_that_is_none_is_not_trusted(signature: str) -> None:
     desk.say(said)
 
     with pytest.raises(IntegrityBroken, match="does not hold"):
-        audit(desk.journal, RING, KEY.key)
+        audit(desk.journal, pinned)
 
 
 def test_a_signature_of_other_heads_is_not_trusted() -> None:
@@ -142,7 +152,7 @@ def test_a_signature_of_other_heads_is_not_trusted() -> None:
     desk.say(forged)
 
     with pytest.raises(IntegrityBroken, match="does not hold"):
-        audit(desk.journal, RING, KEY.key)
+        audit(desk.journal, pinned)
 
 
 def test_a_later_release_vouches_for_the_streams_of_an_earlier_one() -> None:
@@ -158,4 +168,4 @@ def test_a_later_release_vouches_for_the_streams_of_an_earlier_one() -> None:
     cut(desk, e.release_stream(first), 2)
 
     with pytest.raises(JournalDamaged, match=r"release/intake@1\.4\.0 ends at entry 2"):
-        audit(desk.journal, RING, KEY.key)
+        audit(desk.journal, pinned)

@@ -1,90 +1,57 @@
-"""Room: adapters/simulated. The Protection port over the simulated cloud, and what CloudFormation makes of a policy.
+"""Room: adapters/simulated. The Protection port over the simulated cloud, which honours what is set here.
 
-It holds the policies as AWS would and can be asked what a policy denies; it never loosens one.
+It makes the calls that the real adapter makes, so that each can be kept from its answer. It never loosens anything.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any
-
 from pipeline.adapters.simulated.cloud import SimulatedCloud
 from pipeline.adapters.simulated.formation import Formation
+from pipeline.adapters.simulated.stack import Stack
 from pipeline.decide.stack_policy import GUARDED_TYPES, tightened
 from pipeline.errors import NotFound
-from pipeline.model.stack import ResourceChange
 from pipeline.ports import Place
 
-__all__ = ["SimulatedProtection", "denied_by"]
+__all__ = ["SimulatedProtection"]
 
 
 class SimulatedProtection:
-    """ports.Protection. policies: what was set, by place and stack name. lasting: stacks that cannot be deleted."""
+    """ports.Protection. Nested stacks do not exist here."""
 
     def __init__(self, cloud: SimulatedCloud) -> None:
         self._cloud = cloud
-        self.policies: dict[tuple[Place, str], str] = {}
-        self.lasting: set[tuple[Place, str]] = set()
-        self.writes = 0
 
     def protect(self, place: Place, stack: str, spare: frozenset[str] = frozenset()) -> None:
-        def effect(formation: Formation) -> None:
-            found, content = formation.find(stack), formation.content(stack)
-            if found is None or content is None:
-                raise NotFound(f"there is no stack {stack} to protect in {place.account}, {place.region}")
-            key = (place, found.name)
-            kept = {name for name, kind in content.release.resources if kind in GUARDED_TYPES} - spare
-            policy = tightened(self.policies.get(key, ""), kept)
-            if policy is not None:
-                self.policies[key] = policy.decode("ascii")
-                self.writes += 1
-            self.lasting.add(key)
+        policy, protected = self._cloud.call(
+            "get_stack_policy", place, lambda formation: self._wanted(formation, stack, spare)
+        )
+        if policy is not None:
+            text = policy.decode("ascii")
+            self._cloud.mutate("set_stack_policy", place, lambda f: _set_policy(f, stack, text), stack=stack)
+        if not protected:
+            self._cloud.mutate(
+                "update_termination_protection", place, lambda f: _protect(f, stack), stack=stack
+            )
 
-        self._cloud.call("protect", place, effect)
-
-
-def denied_by(policy: str, changes: Sequence[ResourceChange]) -> tuple[str, ...]:
-    """Logical ids of the changes that CloudFormation would refuse under this policy; empty without a policy.
-
-    Source: CloudFormation User Guide, "Prevent updates to stack resources": a Deny overrides every Allow, and what
-    no statement allows is denied; statements name LogicalResourceId/NAME with wildcards, or types by condition.
-    """
-    if not policy:
-        return ()
-    statements = json.loads(policy)["Statement"]
-    return tuple(
-        change.logical_id
-        for change in changes
-        if (action := _action(change)) and not _allowed(statements, action, change)
-    )
+    def _wanted(self, formation: Formation, name: str, spare: frozenset[str]) -> tuple[bytes | None, bool]:
+        found, content = _found(formation, name), formation.content(name)
+        resources = () if content is None else content.release.resources
+        guarded = {logical for logical, kind in resources if kind in GUARDED_TYPES} - spare
+        return tightened(found.policy, guarded), found.protected
 
 
-def _action(change: ResourceChange) -> str:
-    if change.action == "Remove":
-        return "Update:Delete"
-    if change.action != "Modify":
-        return ""
-    return "Update:Modify" if change.replacement in ("", "False") else "Update:Replace"
+def _found(formation: Formation, name: str) -> Stack:
+    found = formation.find(name)
+    if found is None:
+        raise NotFound(f"there is no stack {name} to protect in {formation.place.account}")
+    return found
 
 
-def _allowed(statements: list[dict[str, Any]], action: str, change: ResourceChange) -> bool:
-    effects = {s["Effect"] for s in statements if _speaks_of(s, action, change)}
-    return "Allow" in effects and "Deny" not in effects
+def _set_policy(formation: Formation, name: str, policy: str) -> None:
+    _found(formation, name).policy = policy
+    formation.touched += 1
 
 
-def _speaks_of(statement: dict[str, Any], action: str, change: ResourceChange) -> bool:
-    types = statement.get("Condition", {}).get("StringEquals", {}).get("ResourceType")
-    return (
-        any(_like(action, each) for each in _listed(statement["Action"]))
-        and any(_like(f"LogicalResourceId/{change.logical_id}", r) for r in _listed(statement["Resource"]))
-        and (types is None or change.resource_type in _listed(types))
-    )
-
-
-def _listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def _like(text: str, pattern: str) -> bool:
-    return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
+def _protect(formation: Formation, name: str) -> None:
+    _found(formation, name).protected = True
+    formation.touched += 1

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from pipeline.decide.members import members
 from pipeline.model.ids import AccountId, Digest, TargetId
 from pipeline.model.judgement import Role, Sample
 from pipeline.model.judging import JudgePolicy, MetricKind, MetricSpec
+from pipeline.model.members import members
 from pipeline.model.plan import EffectKind, Plan, PlannedTarget, WaveKind
 from pipeline.model.run_state import RunState
 from pipeline.model.target_state import Phase, TargetState

@@ -1,4 +1,4 @@
-"""Floor 2, members: which targets go with which wave of a run, late ones included. Pure."""
+"""Floor 1, members: which targets go with which wave of a run, late ones included. No effects."""
 
 from __future__ import annotations
 
