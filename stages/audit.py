@@ -13,6 +13,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeAlias
 
 from pipeline.errors import IntegrityBroken, JournalDamaged
 from pipeline.model import event as e
@@ -22,6 +23,9 @@ from pipeline.model.plan import Plan
 from pipeline.ports import Journal, Signer, Verifier
 
 __all__ = ["Audited", "audit", "heads_digest", "heads_of", "signed", "verify_heads"]
+
+
+Read: TypeAlias = Callable[[str], Sequence[e.Envelope]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +60,11 @@ def signed(heads: tuple[e.SignedHead, ...], signer: Signer) -> e.HeadsSigned:
     return e.HeadsSigned(heads=heads, key=signer.key, signature=base64.b64encode(signature).decode("ascii"))
 
 
-def verify_heads(said: e.Envelope, verifier: Verifier, trusted_key: str, journal: Journal) -> None:
+def verify_heads(said: e.Envelope, verifier: Verifier, trusted_key: str, read: Read) -> None:
     """JournalDamaged where a stream is not what was signed; IntegrityBroken where the signature itself is nothing.
 
-    trusted_key: as pinned in fleet.toml; what the event says of its key is only compared with it.
+    trusted_key: as pinned in fleet.toml; what the event says of its key is only compared with it. read: a stream's
+    entries, whose chain has been checked.
     """
     event = said.event
     assert isinstance(event, e.HeadsSigned), "only signed heads are verified here"
@@ -75,11 +80,10 @@ def verify_heads(said: e.Envelope, verifier: Verifier, trusted_key: str, journal
     if not verifier.verify(trusted_key, heads_digest(event.heads), signature):
         raise _untrusted(f"the signature of the heads at {where} does not hold")
     for head in event.heads:
-        _compare(head, where, journal)
+        _compare(head, where, read(head.stream))
 
 
-def _compare(head: e.SignedHead, where: str, journal: Journal) -> None:
-    entries = journal.read(head.stream)
+def _compare(head: e.SignedHead, where: str, entries: Sequence[e.Envelope]) -> None:
     if len(entries) < head.seq:
         raise _contradicted(
             f"{head.stream} ends at entry {len(entries)}, and at {where} it was signed up to entry {head.seq}:"
@@ -106,7 +110,7 @@ def audit(journal: Journal, trust: Callable[[], tuple[Verifier, str]] | None) ->
         raise _untrusted("there are signed heads, and fleet.toml pins no key to check them with")
     covered: dict[str, int] = {}
     for entry in sorted(said, key=lambda x: (x.at, x.stream, x.seq)):
-        verify_heads(entry, verifier, trusted_key, journal)
+        verify_heads(entry, verifier, trusted_key, lambda stream: read.get(stream, ()))
         assert isinstance(entry.event, e.HeadsSigned), "only these were picked"
         for head in entry.event.heads:
             covered[head.stream] = max(covered.get(head.stream, 0), head.seq)

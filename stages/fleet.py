@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+from pipeline.decide.skew import behind
 from pipeline.errors import CredentialsRefused, ReleaseError
 from pipeline.model.event import target_stream
 from pipeline.model.fleet import Fleet
@@ -11,6 +13,7 @@ from pipeline.model.ids import AccountId, TargetId, stack_name
 from pipeline.model.target_state import Phase, TargetState, fold_target
 from pipeline.ports import Journal, Place, Stacks
 from pipeline.views.fleet import FleetRow
+from stages.plan_history import known_releases
 
 __all__ = ["fleet_rows", "intended"]
 
@@ -25,7 +28,9 @@ def fleet_rows(fleet: Fleet, journal: Journal, live: Stacks | None) -> tuple[Fle
     """
     wanted = _wanted(fleet)
     with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="fleet") as pool:
-        return tuple(pool.map(lambda item: _row(item[0], item[1], item[2], journal, live), wanted))
+        rows = tuple(pool.map(lambda item: _row(item[0], item[1], item[2], journal, live), wanted))
+    known = {service.name: known_releases(journal, service.name) for service in fleet.services}
+    return tuple(replace(row, behind=behind(row.observed, known.get(row.service, ()))) for row in rows)
 
 
 def intended(state: TargetState) -> str:

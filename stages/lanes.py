@@ -15,6 +15,7 @@ from pipeline.model.release_event import Lane
 from pipeline.model.run_state import ENDED, Run, RunState, WaveStatus
 from pipeline.ports import Clock, Journal
 from pipeline.views.text import listed, span
+from stages.approve import comment_for
 from stages.promote import Admission, read_run
 
 __all__ = ["ask_lane", "refuse_unapproved", "skips_of"]
@@ -83,7 +84,11 @@ def refuse_unapproved(plan: Plan, run: RunState, clock: Clock) -> None:
         f"promote --{lane.value} of {plan.release} was asked by {run.lane_asked_by} and waits for somebody else's"
         " approval",
         state="the request is written down; nothing was started or cut short by this command",
-        details=(*run.lane_asked.skips, NEVER_SKIPPED),
+        details=(
+            *run.lane_asked.skips,
+            NEVER_SKIPPED,
+            f"in a review on GitHub, the comment: {comment_for(plan, lane_subject(lane))}",
+        ),
         remedy=f"another person or role runs `release approve {plan.release} --lane {lane.value}`; then run this"
         " command again",
     )

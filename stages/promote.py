@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
+from pipeline.decide.approvals import wave_subject
 from pipeline.errors import (
     ApprovalMissing,
     EffectDiffers,
@@ -31,6 +32,7 @@ from pipeline.model.plan import Plan, plan_digest
 from pipeline.model.run_state import ENDED, Run, RunState, WaveStatus, fold_run
 from pipeline.model.target_state import IN_FLIGHT, Phase, TargetState, evolve_target, fold_target
 from pipeline.ports import Clock, Journal, Latch
+from stages.approve import comment_for
 
 __all__ = [
     "Admission",
@@ -213,7 +215,7 @@ def error_of(
             return ReleaseHalted(
                 f"{release} is halted: {ending.reason or run.halted_because}",
                 state=state,
-                remedy=_after_a_halt(plan, run),
+                remedy=_after_a_halt(plan, run, targets),
             )
         case EndingKind.ROLLED_BACK:
             reason = run.rollback.reason if run.rollback is not None else ending.reason
@@ -230,18 +232,13 @@ def error_of(
                 details=tuple(left),
                 remedy=f"look at each quarantined target, then `release status {release}`",
             )
-        case EndingKind.SUPERSEDED:
-            return ReleaseHalted(
-                f"{release} has given way to a later release",
-                state=state,
-                remedy="see `release fleet`; `release plan` and a promotion of the plan would begin it anew",
-            )
         case EndingKind.PAUSED:
             return _paused(plan, ending, run, state)
         case EndingKind.AWAITING_APPROVAL:
             return _unapproved(plan, ending, run, state)
         case (
             EndingKind.SUCCEEDED
+            | EndingKind.SUPERSEDED
             | EndingKind.BAKING
             | EndingKind.WAITING
             | EndingKind.WAVE_PASSED
@@ -275,11 +272,13 @@ def _paused(plan: Plan, ending: Ending, run: RunState, state: str) -> ReleasePau
 
 
 def _unapproved(plan: Plan, ending: Ending, run: RunState, state: str) -> ApprovalMissing:
+    number = _number_of(plan, run.current_wave)
     return ApprovalMissing(
         f"{plan.release} is not going on: {ending.reason}",
         state=f"{state}; {_until_halt(ending.until)}",
+        details=(f"in a review on GitHub, the comment: {comment_for(plan, wave_subject(number))}",),
         remedy=f"anybody but {run.starter or 'whoever began it'} runs `release approve {plan.release} --wave"
-        f" {_number_of(plan, run.current_wave)}`; then `release promote {plan.release}` goes on",
+        f" {number}`; then `release promote {plan.release}` goes on",
     )
 
 
@@ -298,11 +297,13 @@ def _is_stale(state: TargetState) -> bool:
     return state.phase is Phase.FAILED and state.fault is e.Fault.STALE
 
 
-def _after_a_halt(plan: Plan, run: RunState) -> str:
+def _after_a_halt(plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState]) -> str:
     wave = _number_of(plan, run.halted_in)
+    failed = any(state.phase in (Phase.FAILED, Phase.UNKNOWN) for state in targets.values())
+    retry = f", `release retry {plan.release} --reason …`" if failed else ""
     return (
-        f"see `release status {plan.release}`; then `release rollback {plan.release} --wave {wave} --reason …`,"
-        f" `release retry {plan.release} --reason …` or `release resume {plan.release} --reason …`"
+        f"see `release status {plan.release}`; then `release rollback {plan.release} --wave {wave} --reason …`"
+        f"{retry} or `release resume {plan.release} --reason …`"
     )
 
 

@@ -191,6 +191,7 @@ class Company:
             metrics=self.metrics,
             protection=SimulatedProtection(self.cloud),
             keep=lambda document: self.artifacts.put(document, ("us-east-1",))[0],
+            artifacts=self.artifacts,
         )
 
     def promote(self, plan: Plan, *, blocked: bool = False, wave: int | None = None) -> Ending:

@@ -8,6 +8,7 @@ import typer
 
 from pipeline.cli.console import Settings, result
 from pipeline.compose import House
+from pipeline.compose.auditing import audited
 from pipeline.views.text import count
 
 audit = typer.Typer(no_args_is_help=True, help="Prove that nothing in the journal was changed.")
@@ -31,8 +32,7 @@ def verify(
 ) -> None:
     """Read every stream, check its chain and the signed heads; exit 7 names the first broken link."""
     settings: Settings = context.obj
-    house = House(settings.project)
-    found = house.audit(signatures=not offline)
+    found = audited(House(settings.project), signatures=not offline)
     told = f"{count(found.events, 'event')} in {count(found.streams, 'stream')}: every chain holds"
     if offline:
         result(told)

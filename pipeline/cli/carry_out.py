@@ -20,6 +20,10 @@ from stages.promote import error_of, read_run, read_targets
 __all__ = ["Signals", "conclude", "stopping"]
 
 
+_PUT_BACK = frozenset({EndingKind.ROLLED_BACK, EndingKind.SUCCEEDED, EndingKind.HALTED, EndingKind.PAUSED})
+"""How a run may end once an ordered rollback has come out well: a single target's leaves the run as it was."""
+
+
 class Signals:
     """Which signal came, if any: the exit code is 128 and its number."""
 
@@ -64,7 +68,7 @@ def conclude(
     if ending.kind is EndingKind.INTERRUPTED:
         tell(ending.reason)
         raise typer.Exit(128 + signals.came)
-    if ordered and ending.kind in (EndingKind.ROLLED_BACK, EndingKind.SUCCEEDED, EndingKind.HALTED):
+    if ordered and ending.kind in _PUT_BACK:
         _say(as_json or quiet, _rolled_back(plan, targets))
         return
     error = error_of(plan, ending, run, targets)
@@ -82,6 +86,11 @@ def conclude(
         _say(
             as_json or quiet,
             f"{ending.reason}, the first until {moment}\n\nnext, from then on: release promote {plan.release}",
+        )
+    elif ending.kind is EndingKind.SUPERSEDED:
+        _say(
+            as_json or quiet,
+            f"{plan.release} has given way to a later release; nothing was changed\n\nnext: release fleet",
         )
     elif ending.kind is EndingKind.WAVE_PASSED:
         _say(as_json or quiet, f"as far as was asked for\n\nnext: release promote {plan.release}")

@@ -109,7 +109,7 @@ def ask(question: str, settings: Settings, words: tuple[str, ...]) -> None:
         return
     project = () if settings.project == Path() else ("-C", str(settings.project))
     command = shlex.join(("release", *project, "--yes", *words))
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None: it was closed before the command began
         raise UsageError(
             f"{question} There is no terminal to ask",
             state="nothing was done",

@@ -12,9 +12,11 @@ from pipeline.cli.names import a_release
 from pipeline.compose import House
 from pipeline.errors import UsageError
 from pipeline.views.plan import has_changes, plan_json, plan_text
+from pipeline.views.plan_markdown import plan_markdown, plan_mermaid
 from stages.plan import plan_document
 
 _CHANGES = 10
+_FORMS = {"text": plan_text, "markdown": plan_markdown, "mermaid": plan_mermaid}
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +40,7 @@ def command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write the plan to this file.")
     ] = None,
-    form: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    form: Annotated[str, typer.Option("--format", help="text, json, markdown or mermaid")] = "text",
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 10 when something would change.")
     ] = False,
@@ -46,9 +48,11 @@ def command(
 ) -> None:
     """Ask every account what would change, group identical effects, cut the waves, and store the plan."""
     settings: Settings = context.obj
-    if form not in ("text", "json"):
+    if form not in (*_FORMS, "json"):
         raise UsageError(
-            f"--format {form!r} means nothing", state="nothing was planned", remedy="write text or json"
+            f"--format {form!r} means nothing",
+            state="nothing was planned",
+            remedy="write text, json, markdown or mermaid",
         )
     plan = House(settings.project).plan(a_release(release))
     if output is not None:
@@ -57,6 +61,6 @@ def command(
     if as_json or form == "json":
         result_json(plan_json(plan))
     else:
-        result(plan_text(plan))
+        result(_FORMS[form](plan))
     if detailed_exitcode and has_changes(plan):
         raise typer.Exit(_CHANGES)

@@ -11,9 +11,9 @@ import typer
 from pipeline.cli.carry_out import Signals, conclude, stopping
 from pipeline.cli.console import Settings, heard, streamed, tell
 from pipeline.cli.names import a_release
-from pipeline.compose import House
+from pipeline.compose import Held, House
 from pipeline.engine.loop import Until
-from pipeline.errors import NotFound, UsageError
+from pipeline.errors import FenceLost, NotFound, UsageError
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.plan import Plan, plan_digest
 from pipeline.model.release_event import Lane
@@ -21,7 +21,7 @@ from pipeline.model.run_state import ENDED, Run
 from pipeline.views.text import plain
 from stages.lanes import ask_lane, refuse_unapproved
 from stages.plan import read_plan_document
-from stages.promote import Admission, admit, read_run, refuse_without_evidence
+from stages.promote import read_run, refuse_without_evidence
 
 
 def register(app: typer.Typer) -> None:
@@ -65,8 +65,11 @@ def command(
         return
     with stopping() as signals, house.holding(plan.release.service) as held:
         if hurry is not None:
-            _hurried(house, plan, hurry, held.admission)
-        ending = house.promote(plan, held, how_far)
+            _hurried(house, plan, hurry, held)
+        try:
+            ending = house.promote(plan, held, how_far)
+        except FenceLost as lost:
+            raise _overtaken(house, plan, lost) from None
     conclude(house, plan, ending, signals, as_json=as_json, quiet=as_stream)
 
 
@@ -98,11 +101,23 @@ def _is_finished(house: House, plan: Plan) -> bool:
     return run.run is Run.SUCCEEDED and run.plan == plan_digest(plan)
 
 
-def _hurried(house: House, plan: Plan, hurry: _Hurry, who: Admission) -> None:
+def _overtaken(house: House, plan: Plan, lost: FenceLost) -> FenceLost:
+    """Whoever was pre-empted by a rollback hears of that, rather than of fences."""
+    run = read_run(house.store.journal, plan.release)
+    if run.run is not Run.ROLLING_BACK or run.rollback is None:
+        return lost
+    return FenceLost(
+        f"this promotion was stopped by a rollback that {run.rollback.by} has ordered: {run.rollback.reason}",
+        state="what was in flight is waited for and put back by that rollback; this runner starts nothing more",
+        remedy=f"see `release status {plan.release}`",
+    )
+
+
+def _hurried(house: House, plan: Plan, hurry: _Hurry, held: Held) -> None:
     """What is asked for is written down and told; ApprovalMissing until somebody else has approved it."""
+    house.admit(plan, held)
     journal = house.store.journal
-    admit(plan, journal, house.clock, who, house.store.latch)
-    run = ask_lane(plan, hurry.lane, hurry.reason, hurry.ticket, journal, who)
+    run = ask_lane(plan, hurry.lane, hurry.reason, hurry.ticket, journal, held.admission)
     refuse_unapproved(plan, run, house.clock)
     assert run.lane_asked is not None, "it has just been asked for"
     for line in run.lane_asked.skips:

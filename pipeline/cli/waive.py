@@ -34,7 +34,7 @@ def command(
     ] = "",
     days: Annotated[int, typer.Option(min=1, max=MAX_LIFE.days, help="How long it holds.")] = 7,
 ) -> None:
-    """Let the guard pass over one finding: signed, exact, and for a while only. See `release plan` for what to name."""
+    """Answer for one change that the guard blocks: signed, for exactly one resource, and for a while."""
     settings: Settings = context.obj
     name = a_release(release)
     wish = WaiverWish(

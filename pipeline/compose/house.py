@@ -20,6 +20,7 @@ from pipeline.adapters.local.artifacts import FolderArtifacts
 from pipeline.adapters.local.clock import SystemClock
 from pipeline.adapters.local.processes import holder_name
 from pipeline.adapters.local.store import LocalStore, open_store
+from pipeline.compose.auditing import head_signer
 from pipeline.compose.preflight import preflight_ports
 from pipeline.config import Project, find_root, load_fleet, load_project
 from pipeline.config.project import FLEET_FILE
@@ -31,15 +32,15 @@ from pipeline.engine.workers import ThreadWorkers
 from pipeline.engine.world import LEASE_TTL, Runner, World
 from pipeline.errors import AccountUnusable, IntegrityBroken, ReleaseError, UsageError
 from pipeline.model.ending import Ending
-from pipeline.model.event import Envelope, HeadsSigned, SignedHead
+from pipeline.model.event import Envelope
 from pipeline.model.fleet import Fleet, Tools
 from pipeline.model.identity import identity_of, unproven
 from pipeline.model.ids import AccountId, Digest, ReleaseName
 from pipeline.model.plan import Plan, plan_digest, plan_to_json
 from pipeline.model.release import Manifest, ServiceSpec
+from pipeline.model.run_state import RunState
 from pipeline.ports import Alarms, Artifacts, Place, Stacks, Verifier
 from pipeline.views.fleet import FleetRow
-from stages.audit import Audited, audit, signed
 from stages.build import BuildPorts, BuildRequest, BuildResult, build
 from stages.check import check_release, parameter_findings
 from stages.fleet import fleet_rows
@@ -255,6 +256,7 @@ class House:
             metrics=CloudWatchMetrics(self.aws, deploying),
             protection=StackProtection(self.aws, protecting, artifacts, prefix),
             keep=lambda document: artifacts.put(document, (self.tools.region,))[0],
+            artifacts=artifacts,
         )
 
     # --- accounts and builds -------------------------------------------------------------------
@@ -366,13 +368,16 @@ class House:
 
     def _stored_plan(self, wanted: Digest) -> Plan:
         """From beside the state, or else from the artifact store: status has to work while AWS does not."""
-        kept = FolderArtifacts(self.root / ".tidegate" / "plans", home=_KEPT)
         try:
-            return load_plan(wanted, kept)
+            return load_plan(wanted, self._kept_plans)
         except IntegrityBroken:
             plan = load_plan(wanted, self.artifacts())
-        kept.put(plan_to_json(plan), (_KEPT,))
+        self._kept_plans.put(plan_to_json(plan), (_KEPT,))
         return plan
+
+    @cached_property
+    def _kept_plans(self) -> FolderArtifacts:
+        return FolderArtifacts(self.root / ".tidegate" / "plans", home=_KEPT)
 
     # --- carrying out --------------------------------------------------------------------------
 
@@ -388,8 +393,14 @@ class House:
         with Heartbeat(self.store.leases, self.clock, lease, ttl=ttl) as heartbeat:
             yield Held(admission=Admission(fence=lease.fence, actor=actor), heartbeat=heartbeat, lease=name)
 
+    def admit(self, plan: Plan, held: Held) -> RunState:
+        """Fix the plan, or find it fixed already; it is kept beside the state for when AWS cannot be reached."""
+        run = admit_looked_at(plan, preflight_ports(self), held.admission, self.store.latch)
+        self._kept_plans.put(plan_to_json(plan), (_KEPT,))
+        return run
+
     def promote(self, plan: Plan, held: Held, until: Until) -> Ending:
-        admit_looked_at(plan, preflight_ports(self), held.admission, self.store.latch)
+        self.admit(plan, held)
         return self.drive(plan, held, until)
 
     def drive(self, plan: Plan, held: Held, until: Until) -> Ending:
@@ -401,7 +412,7 @@ class House:
             verify=lambda: self._verify(plan),
             heard=lambda entry: self._heard(entry, plan),
             warned=self._warned,
-            sign=self._sign_heads if self.tools.journal_key else None,
+            sign=head_signer(self, plan),
         )
         return run_loop(
             self.world(),
@@ -413,16 +424,6 @@ class House:
             until,
             _stop.is_set,
         )
-
-    def audit(self, *, signatures: bool) -> Audited:
-        """Every chain of the journal; with signatures, what KMS says of the signed heads as well."""
-        trust = (lambda: (self.verifier(), self.tools.journal_key)) if signatures else None
-        return audit(self.store.journal, trust)
-
-    def _sign_heads(self, heads: tuple[SignedHead, ...]) -> HeadsSigned:
-        from pipeline.adapters.aws.kms import KmsSigner
-
-        return signed(heads, KmsSigner(self.aws, self.role("TidegatePromote"), self.tools.journal_key))
 
     def _verify(self, plan: Plan) -> None:
         """Before each wave: the manifest is still the one that was planned, and every artifact still is itself."""

@@ -6,11 +6,13 @@ It looks whether the files it names exist and stay inside the folder; it never r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from pipeline.config.explain import check
 from pipeline.config.faults import Fault, config_invalid, place, shown
+from pipeline.config.judge_table import judge_faults, judge_policy
 from pipeline.config.tables import ReleaseFile, WavesTable
 from pipeline.config.toml import Parsed, read_toml
 from pipeline.model.policy import (
@@ -47,7 +49,14 @@ def read_service(folder: Path, label: str) -> tuple[ServiceSpec | None, list[Fau
         return None, faults
     tables, faults = check(ReleaseFile, parsed, label)
     reported = {fault.at for fault in faults}
-    found = (*_stacks(parsed), *_sizes(parsed), *_approvals(tables), *_times(tables), *_files(parsed, folder))
+    found = (
+        *_stacks(parsed),
+        *_sizes(parsed),
+        *judge_faults(parsed),
+        *_approvals(tables),
+        *_times(tables),
+        *_files(parsed, folder),
+    )
     for at, text in found:
         if place(at) not in reported:
             faults.append(Fault(file=label, at=place(at), text=text))
@@ -172,7 +181,7 @@ def _spec(tables: ReleaseFile) -> ServiceSpec:
             deadline=health.deadline,
             smoke=health.smoke,
         ),
-        waves=_waves(tables.waves),
+        waves=replace(_waves(tables.waves), judge=judge_policy(tables.judge)),
         rollback_safe=tables.rollback.safe,
     )
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from pipeline.config import values as v
+from pipeline.config.judge_table import JudgeTable
 from pipeline.model.policy import REST
 
 __all__ = ["FleetFile", "ReleaseFile"]
@@ -198,3 +199,4 @@ class ReleaseFile(Table):
     health: HealthTable = HealthTable()
     waves: WavesTable = WavesTable()
     rollback: RollbackTable = RollbackTable()
+    judge: JudgeTable = JudgeTable()

@@ -8,12 +8,13 @@ compared by permuting labels inside those strata. How many of a stratum go is se
 - The canary shall stand for the plan: every distinct effect, Region and class of parameters of the plan is to be in
   it. Draws are repeated, each from the seed and its number alone, until one covers as much as can be covered; what
   is accepted is still a random draw among those that cover. Where the preferred pool cannot cover everything but
-  other clients could, as few seats as it takes are open to all strata. Where nobody could, the preferred pool stays
-  and what is not covered is told.
+  it could with others, as few seats as it takes, and never all of them, are open to all strata. Where that would not
+  do either, the preferred pool stays and what is not covered is told.
 - Where no draw covers, the clients are chosen instead, and the draw says `randomised = False`. It says the same
   where there was nothing to draw, since all of a stratum go or none.
 - A client who opted out is never drawn while another is left; one for whom nothing would change proves nothing and
-  is not drawn while for another something does.
+  is not drawn while for another something does; one who may not be changed within a day, for a freeze or a window
+  that is far off, would keep everybody waiting and is not drawn while another may.
 - Beyond three clients one is always left behind the canary, to compare with.
 """
 
@@ -33,8 +34,10 @@ _FIRST_RINGS = ("canary", "early")
 _LAST_RING = "late"
 _DRAWS = 200
 """draws at each number of open seats"""
-_BUDGET, _MOST_MASKS, _MOST_SEATS = 5_000, 64, 12
+_BUDGET, _MOST_MASKS, _MOST_SEATS = 2_000, 64, 12
 """steps of the search for the best cover, and what it is tried for; beyond that the greedy cover stands"""
+_FIRSTS = 16
+"""Kinds of clients of the boldest ring with which a cover is tried."""
 _SMALL = 3
 """so few clients may all be canaries"""
 
@@ -53,7 +56,8 @@ class Trait:
 class Candidate:
     """One client that will get the release, with its targets in its Region order.
 
-    willing: False for a client who opted out of the canary. traits: empty where nothing would change.
+    willing: False for a client who opted out of the canary. ready: False for one who may not be changed soon.
+    traits: empty where nothing would change.
     """
 
     client: str
@@ -61,6 +65,7 @@ class Candidate:
     targets: tuple[TargetId, ...]
     size: str = ""
     willing: bool = True
+    ready: bool = True
     traits: frozenset[Trait] = frozenset()
 
 
@@ -122,7 +127,8 @@ def _pool(clients: Sequence[Candidate]) -> list[Candidate]:
     """Who may be drawn, by name; never empty."""
     ordered = sorted(clients, key=lambda c: c.client)
     willing = [c for c in ordered if c.willing] or ordered
-    return [c for c in willing if c.traits] or willing
+    changing = [c for c in willing if c.traits] or willing
+    return [c for c in changing if c.ready] or changing
 
 
 def _strata(pool: Sequence[Candidate]) -> dict[str, list[Candidate]]:
@@ -193,10 +199,13 @@ def _aim(pool: Sequence[Candidate], strata: Mapping[str, Sequence[Candidate]], s
     )
     if preferred.enough == len(traits):
         return preferred
-    best = _best_cover(pool, mask, 0, size, seed)
-    if preferred.reach(best) < len(traits):
-        return preferred
-    return _Aim(mask=mask, enough=len(traits), best=best, free=size, to=tuple(strata))
+    first = [client for name in next(_rings(strata)) for client in strata[name]]
+    for client in _of_each_kind(first, mask, 0, seed)[:_FIRSTS] if size > 1 else ():
+        others = [other for other in pool if other.client != client.client]
+        best = [client, *_best_cover(others, mask, mask[client.client], size - 1, seed, all_or_nothing=True)]
+        if preferred.reach(best) == len(traits):
+            return _Aim(mask=mask, enough=len(traits), best=best, free=size - 1, to=tuple(strata))
+    return preferred
 
 
 def _first_covering(
@@ -277,15 +286,30 @@ def _some(members: Sequence[Candidate], number: int, lot: str) -> list[Candidate
 
 
 def _best_cover(
-    clients: Sequence[Candidate], mask: Mapping[str, int], held: int, seats: int, seed: str
+    clients: Sequence[Candidate],
+    mask: Mapping[str, int],
+    held: int,
+    seats: int,
+    seed: str,
+    *,
+    all_or_nothing: bool = False,
 ) -> list[Candidate]:
     """At most so many clients who add as many traits to `held` as the search could find: the greedy cover, bettered
-    where a bounded exact search finds more."""
+    where a bounded exact search finds more. all_or_nothing: do not look for what adds only some more."""
+    classes = {mask[c.client] & ~held: c for c in _of_each_kind(clients, mask, held, seed)}
+    masks = [each for each in classes if each]
+    search = _Search(masks, seats, _greedy(masks, seats), all_or_nothing)
+    return [classes[each] for each in search.best]
+
+
+def _of_each_kind(
+    clients: Sequence[Candidate], mask: Mapping[str, int], held: int, seed: str
+) -> list[Candidate]:
+    """One client for each set of traits beyond `held`: of the boldest ring, and there by lot."""
     classes: dict[int, Candidate] = {}
     for client in sorted(clients, key=lambda c: (ring_rank(c.ring), by_lot(seed, "cover", c.client))):
         classes.setdefault(mask[client.client] & ~held, client)
-    masks = [each for each in classes if each]
-    return [classes[each] for each in _Search(masks, seats, _greedy(masks, seats)).best]
+    return list(classes.values())
 
 
 def _greedy(masks: Sequence[int], seats: int) -> list[int]:
@@ -303,12 +327,14 @@ def _greedy(masks: Sequence[int], seats: int) -> list[int]:
 class _Search:
     """Maximum coverage by branch and bound, up to a number of steps."""
 
-    def __init__(self, masks: Sequence[int], seats: int, greedy: list[int]) -> None:
+    def __init__(self, masks: Sequence[int], seats: int, greedy: list[int], all_or_nothing: bool) -> None:
         self._steps = _BUDGET
         self._masks = masks
         self._all = _union(masks).bit_count()
         self.best = greedy
         self._reach = _union(greedy).bit_count()
+        if all_or_nothing:
+            self._reach = max(self._reach, self._all - 1)
         if len(masks) <= _MOST_MASKS and seats <= _MOST_SEATS:
             self._extend([], 0, 0, seats)
 

@@ -6,7 +6,7 @@ that names it has to take it back in, with its data, and never make an empty one
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.model.stack import ResourceChange
 from pipeline.model.target_event import Orphan
@@ -31,24 +31,42 @@ def imported(changes: Sequence[ResourceChange], orphans: Sequence[Orphan]) -> tu
     return tuple(sorted(c.logical_id for c in changes if c.action == "Import" and _orphan_of(c, orphans)))
 
 
-def beside_an_orphan(changes: Sequence[ResourceChange], orphans: Sequence[Orphan]) -> tuple[str, ...]:
-    """One sentence for each resource that would be made anew and empty, although the one before it still stands."""
-    return tuple(
-        f"{change.logical_id} ({change.resource_type}): would be made anew beside {orphan.physical_id}, which an"
-        " earlier rollback here has let go of with its data"
+def beside_an_orphan(changes: Sequence[ResourceChange], orphans: Sequence[Orphan]) -> Mapping[str, str]:
+    """Whatever would be made anew and empty, although the one before it still stands: a sentence by logical id."""
+    return {
+        change.logical_id: f"{change.logical_id} ({change.resource_type}): would be made anew beside"
+        f" {orphan.physical_id}, which an earlier rollback here has let go of with its data"
         for change in changes
         if change.action == "Add" and (orphan := _orphan_of(change, orphans)) is not None
-    )
+    }
 
 
-def as_planned(changes: Sequence[ResourceChange], orphans: Sequence[Orphan]) -> tuple[ResourceChange, ...]:
-    """The same changes as a plan saw them that knew of no orphan: what is taken back in was to be added."""
-    return tuple(
+def as_planned(
+    changes: Sequence[ResourceChange], orphans: Sequence[Orphan], bridged: Sequence[Orphan] = ()
+) -> tuple[ResourceChange, ...]:
+    """The same changes as a plan saw them that knew of no orphan: what is taken back in was to be added.
+
+    bridged: orphans that were imported before, so that this change set leaves them alone or changes them in place.
+    """
+    names = frozenset(orphan.logical_id for orphan in bridged)
+    others = [c for c in changes if not (c.logical_id in names and _is_in_place(c))]
+    planned = [
         ResourceChange(logical_id=c.logical_id, resource_type=c.resource_type, action="Add")
         if c.action == "Import" and _orphan_of(c, orphans)
         else c
-        for c in changes
+        for c in others
+    ]
+    return (
+        *planned,
+        *(
+            ResourceChange(logical_id=o.logical_id, resource_type=o.resource_type, action="Add")
+            for o in bridged
+        ),
     )
+
+
+def _is_in_place(change: ResourceChange) -> bool:
+    return change.action == "Modify" and change.replacement in ("", "False")
 
 
 def _orphan_of(change: ResourceChange, orphans: Sequence[Orphan]) -> Orphan | None:

@@ -22,9 +22,7 @@ __all__ = ["defer", "first_opening", "gate_of", "listed", "waiting_since"]
 _NAMED = 3
 
 
-def gate_of(
-    plan: Plan, number: int, run: RunState, now: datetime
-) -> e.WaveGated | e.TargetsDeferred | None:
+def gate_of(plan: Plan, number: int, run: RunState, now: datetime) -> e.WaveGated | e.TargetsDeferred | None:
     """What has to be said of a wave that has not started: that it waits, that its clients go later, or nothing."""
     if plan.waves[number].approval and not _is_approved(plan, number, run, now):
         who = f"somebody other than {run.starter}" if run.starter else "a second person"

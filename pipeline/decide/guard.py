@@ -288,13 +288,16 @@ def _danger(name: str, risk: Risk) -> str:
 def _is_harmless(detail: PropertyChange, risk: Risk) -> bool:
     if detail.change == "SyncWithActual":
         return True
+    inside = _inside(detail)
+    if isinstance(risk, MustBe) and risk.only_flag and inside and inside[0] != risk.flag:
+        return True
     if detail.evaluation == "Dynamic" or detail.change == "Remove":
         return False
     match risk:
         case AnyChange():
             return False
         case MustBe(value=value, flag=flag):
-            return _becomes(detail, flag) == value
+            return _becomes(detail, inside, flag) == value
         case NeverLess():
             before, after = detail.before, detail.after
             return before.isdecimal() and after.isdecimal() and int(after) >= int(before)
@@ -302,9 +305,13 @@ def _is_harmless(detail: PropertyChange, risk: Risk) -> bool:
             assert_never(risk)
 
 
-def _becomes(detail: PropertyChange, flag: str) -> str | None:
+def _inside(detail: PropertyChange) -> list[str]:
+    """The way below the topmost property; empty for the property itself, and where AWS does not tell."""
+    return [part for part in detail.path.removeprefix("/Properties/").split("/") if part][1:]
+
+
+def _becomes(detail: PropertyChange, inside: list[str], flag: str) -> str | None:
     """The value that decides, as text; None where it cannot be told."""
-    inside = [part for part in detail.path.removeprefix("/Properties/").split("/") if part][1:]
     if not flag or inside == [flag]:
         return detail.after if bool(flag) == bool(inside) else None
     if inside:

@@ -44,6 +44,8 @@ __all__ = [
 
 PLAN_LIFE = timedelta(hours=24)
 """A plan that is older says too little about the world to be trusted."""
+_SOON = timedelta(days=1)
+"""A client that may not be changed for longer is no canary: everybody would wait for it."""
 _SAME_FOR_ALL = frozenset(STANDARD) - {"PeerRegions"}
 """Parameters that tell one client from another without telling one kind of client from another."""
 
@@ -138,7 +140,7 @@ def assemble(
     service = manifest.release.service
     timed = [(with_times(target, fleet, service, now), effect) for target, effect in targets]
     own = [target.id for target, _ in timed if not target.id.is_client]
-    candidates = _candidates(fleet, timed, _defaults(manifest))
+    candidates = _candidates(fleet, timed, _defaults(manifest), now)
     late = any(target.id.is_client and (target.window or target.freezes) for target, _ in timed)
     seed = f"{manifest.release} {manifest.digest}"
     waves, draw = draw_and_cut(own, candidates, policy, seed, late=late)
@@ -181,7 +183,10 @@ def assemble(
 
 
 def _candidates(
-    fleet: Fleet, targets: Sequence[tuple[PlannedTarget, Effect]], defaults: Mapping[str, str]
+    fleet: Fleet,
+    targets: Sequence[tuple[PlannedTarget, Effect]],
+    defaults: Mapping[str, str],
+    now: datetime,
 ) -> tuple[Candidate, ...]:
     planned = {target.id: (target, effect) for target, effect in targets}
     found = []
@@ -197,6 +202,7 @@ def _candidates(
                     targets=own,
                     size=client.size,
                     willing=client.canary,
+                    ready=all(opens_at(planned[target][0], now) - now <= _SOON for target in own),
                     traits=frozenset[Trait]().union(*traits),
                 )
             )

@@ -149,9 +149,7 @@ def _waited_too_long(reason: str) -> RunMove:
     return Record(e.RunHalted(reason=f"nobody decided in time: {reason}", by="tidegate"))
 
 
-def _all_passed(
-    plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState], now: datetime
-) -> RunMove:
+def _all_passed(plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState], now: datetime) -> RunMove:
     """Every wave has passed. What was hurried has a last look still to come before it counts as good."""
     hurried = [n for n, wave in enumerate(run.waves) if wave.hurried]
     if not hurried:

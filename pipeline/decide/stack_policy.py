@@ -8,15 +8,17 @@ cannot be under that denial yet: it is by logical id, and grows. Replacing is de
 
 from __future__ import annotations
 
+import fnmatch
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from pipeline.decide.stateful import PROTECTING_TYPES, STATEFUL_TYPES
 from pipeline.errors import BlockedByPolicy
 from pipeline.model.canonical import Json, canonical
+from pipeline.model.stack import ResourceChange
 
-__all__ = ["GUARDED_TYPES", "MAX_POLICY_BYTES", "tightened"]
+__all__ = ["GUARDED_TYPES", "MAX_POLICY_BYTES", "asks_the_policy", "denied", "tightened"]
 
 GUARDED_TYPES = STATEFUL_TYPES | PROTECTING_TYPES
 MAX_POLICY_BYTES = 16384
@@ -114,3 +116,61 @@ def _texts(value: Json) -> frozenset[str] | None:
         return None
     texts = [each for each in value if isinstance(each, str)]
     return frozenset(texts) if len(texts) == len(value) else None
+
+
+# --- what a policy would refuse --------------------------------------------------------------------
+
+
+def asks_the_policy(changes: Iterable[ResourceChange]) -> bool:
+    """Whether anything is removed or replaced, or may be: only then is a stack's policy worth a call."""
+    return any(_action(change) in ("Update:Delete", "Update:Replace") for change in changes)
+
+
+def denied(current: str, changes: Iterable[ResourceChange]) -> tuple[str, ...]:
+    """Logical ids of the changes that CloudFormation would refuse under this policy; empty where there is none.
+
+    A Deny overrides every Allow, and what no statement allows is denied. changes: of the policy's own stack.
+    BlockedByPolicy where `current` is not a policy.
+    """
+    statements = _statements(current)
+    if not statements:
+        return ()
+    return tuple(
+        change.logical_id
+        for change in changes
+        if (action := _action(change)) and not _allowed(statements, action, change)
+    )
+
+
+def _action(change: ResourceChange) -> str:
+    """Empty where no policy is asked: additions need no action of a stack policy."""
+    if change.action in ("Remove", "Dynamic"):
+        return "Update:Delete"
+    if change.action != "Modify":
+        return ""
+    return "Update:Modify" if change.replacement == "False" else "Update:Replace"
+
+
+def _allowed(statements: Sequence[_Statement], action: str, change: ResourceChange) -> bool:
+    met = {statement.get("Effect") for statement in statements if _speaks_of(statement, action, change)}
+    return "Allow" in met and "Deny" not in met
+
+
+def _speaks_of(statement: _Statement, action: str, change: ResourceChange) -> bool:
+    name = _ID + change.logical_id.rpartition("/")[2]
+    acts = _meant(statement, "Action", action) and _meant(statement, "Resource", name)
+    condition = statement.get("Condition")
+    tests = list(condition.values()) if isinstance(condition, Mapping) else []
+    wanted = [test.get("ResourceType") for test in tests if isinstance(test, Mapping)]
+    return acts and all(_like(types, change.resource_type) for types in wanted)
+
+
+def _meant(statement: _Statement, element: str, text: str) -> bool:
+    if f"Not{element}" in statement:
+        return not _like(statement[f"Not{element}"], text)
+    return _like(statement.get(element), text)
+
+
+def _like(patterns: Json, text: str) -> bool:
+    listed = patterns if isinstance(patterns, list) else [patterns]
+    return any(isinstance(each, str) and fnmatch.fnmatchcase(text, each) for each in listed)

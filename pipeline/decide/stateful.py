@@ -112,10 +112,14 @@ class AnyChange:
 
 @dataclass(frozen=True, slots=True)
 class MustBe:
-    """It may only become `value`. flag: inside the property; empty where the property is the value itself."""
+    """It may only become `value`. flag: inside the property; empty where the property is the value itself.
+
+    only_flag: what stands beside the flag endangers nothing, such as which key encrypts.
+    """
 
     value: str
     flag: str = ""
+    only_flag: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ _TRUE = MustBe("true")
 _ANY = AnyChange()
 _GROWS = NeverLess()
 _EXPIRY = MustBe("false", "Enabled")
-_ENCRYPTED = MustBe("true", "SSEEnabled")
+_ENCRYPTED = MustBe("true", "SSEEnabled", only_flag=True)
 
 RISKS: Mapping[str, Mapping[str, Risk]] = {
     "AWS::Backup::BackupPlan": {"BackupPlan": _ANY},

@@ -7,15 +7,18 @@ whatever stops it has failed. On the way back everything that cannot go on is fo
 
 from __future__ import annotations
 
+from pipeline.decide.causes import is_the_accounts_own
 from pipeline.decide.stack_table import Treatment, when_ours
 from pipeline.model import event as e
 from pipeline.model.plan import PlannedTarget
 from pipeline.model.policy import AlarmsBefore
+from pipeline.model.stack import StackStatus
 from pipeline.model.target_state import TargetState
 
 __all__ = [
     "alarms_before",
     "blocked",
+    "change_set_failed",
     "failed",
     "given_up",
     "left_to_a_person",
@@ -45,6 +48,14 @@ def skip_command(target: PlannedTarget, service: str) -> str:
 
 def _back(state: TargetState) -> bool:
     return state.action is not None and state.action.direction is e.Direction.BACK
+
+
+def change_set_failed(target: PlannedTarget, state: TargetState, why: str) -> Events:
+    """CloudFormation could not make the change set. why: its StatusReason."""
+    reason = f"the change set failed: {why}"
+    if is_the_accounts_own(why):
+        return blocked(target, state, reason, e.Fault.ACCOUNT)
+    return failed(target, state, reason, e.Fault.RELEASE)
 
 
 def failed(target: PlannedTarget, state: TargetState, reason: str, fault: e.Fault) -> Events:
@@ -89,6 +100,9 @@ def operation_ended(target: PlannedTarget, state: TargetState, status: str, why:
     status: of the stack; empty where it cannot be found. why: AWS's reason.
     """
     reason = f"the stack ended in {status}: {why or 'AWS gave no reason'}"
+    if state.action is not None and state.action.bridging and status == StackStatus.IMPORT_COMPLETE:
+        taken = e.OrphansTaken(logical_ids=state.action.imports)
+        return (e.StackImported(status=status), taken)
     match when_ours(status):
         case Treatment.SUCCEEDED:
             return _settled(state, status)
@@ -99,7 +113,8 @@ def operation_ended(target: PlannedTarget, state: TargetState, status: str, why:
         case Treatment.FAILED_PERSON:
             return left_to_a_person(target, state, reason)
         case _:
-            return failed(target, state, reason, e.Fault.RELEASE)
+            own = is_the_accounts_own(why)
+            return failed(target, state, reason, e.Fault.ACCOUNT if own else e.Fault.RELEASE)
 
 
 def _settled(state: TargetState, status: str) -> Events:

@@ -90,11 +90,13 @@ class ClearThenLook:
 
 @dataclass(frozen=True, slots=True)
 class MakeChangeSet:
-    """importing: orphans that it takes back in where the template names them."""
+    """importing: orphans that it takes back in where the template names them. bridging: it imports all of them and
+    does nothing else."""
 
     creating: bool
     id: str
     importing: tuple[e.Orphan, ...] = ()
+    bridging: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +298,7 @@ def _after_observation(
     if treatment is Treatment.REVIEW and not _is_ours_to_create(state, seen):
         reason = "the stack is in REVIEW_IN_PROGRESS, and its first change set is somebody else's"
         return Conclude(events=needs_a_person(target, state, reason))
-    if treatment is Treatment.UPDATE and _is_there(action.wanted, seen):
+    if treatment is Treatment.UPDATE and _is_there(action.wanted, seen) and not state.bridged:
         return Do(action=Verify())
     return _make(target, state, action, fence, creating=treatment is not Treatment.UPDATE)
 
@@ -305,9 +307,13 @@ def _make(target: PlannedTarget, state: TargetState, action: Action, fence: int,
     identity = action_id(
         f"{state.plan}/{state.release}", target.id, action.direction, _attempt(state, action.rounds), fence
     )
+    bridging = bool(action.apart) and not creating
+    importing = tuple(o for o in state.orphans if not bridging or o.logical_id in action.apart)
     return Do(
-        action=MakeChangeSet(creating, identity, state.orphans),
-        intent=e.ChangeSetIntended(action_id=identity, creating=creating, importing=state.orphans),
+        action=MakeChangeSet(creating, identity, importing, bridging),
+        intent=e.ChangeSetIntended(
+            action_id=identity, creating=creating, importing=importing, bridging=bridging
+        ),
     )
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from pipeline.decide import target_steps as steps
 from pipeline.decide.effects import as_planned, beside_an_orphan, imported, let_go
 from pipeline.decide.guard import findings, sentences
+from pipeline.decide.target_ends import change_set_failed
 from pipeline.decide.waivers import covered
+from pipeline.engine.bridging import crossing
 from pipeline.engine.job import Job
 from pipeline.engine.looking import drop_change_set, observation
 from pipeline.engine.outcome import Again, Performed, Said, blocked, failed, halted
 from pipeline.engine.world import Runner, World
-from pipeline.errors import ChangeSetBusy, ChangeSetGone, ExecutionTokenUsed, RequestRefused
+from pipeline.errors import (
+    BlockedByPolicy,
+    ChangeSetBusy,
+    ChangeSetGone,
+    ExecutionTokenUsed,
+    RequestRefused,
+)
 from pipeline.model import event as e
 from pipeline.model.plan import EffectKind, PlannedTarget
 from pipeline.model.stack import ChangeSetView, StackStatus, effect_of
@@ -42,15 +50,29 @@ def make_change_set(world: World, runner: Runner, job: Job, action: steps.MakeCh
             ("tidegate:service", job.service),
         ),
         description=f"{wanted.release} to {job.target.id}",
-        import_existing=bool(action.importing),
+        import_existing=bool(action.importing) and not action.bridging,
     )
     try:
+        if action.bridging:
+            request = _bridging(world, job, action, request)
         arn, stack_id = world.stacks.create_change_set(job.place, request)
+    except BlockedByPolicy as fault:
+        return blocked(job, fault.problem, e.Fault.GUARD)
     except ChangeSetBusy:
         return find_change_set(world, job)
     except RequestRefused as fault:
         return failed(job, fault.problem, e.Fault.RELEASE)
     return Said((e.ChangeSetMade(arn=arn, stack_id=stack_id),))
+
+
+def _bridging(
+    world: World, job: Job, action: steps.MakeChangeSet, request: ChangeSetRequest
+) -> ChangeSetRequest:
+    """The same for an import that changes nothing else."""
+    made = crossing(world, job, action.importing)
+    return replace(
+        request, template=made.template, parameters=made.parameters, import_resources=made.resources
+    )
 
 
 def find_change_set(world: World, job: Job) -> Performed:
@@ -76,11 +98,11 @@ def read_change_set(world: World, runner: Runner, job: Job) -> Performed:
         return Said((e.ChangeSetEmpty(),))
     if view.status == "FAILED":
         drop_change_set(world, runner, job)
-        return failed(job, f"the change set failed: {view.reason}", e.Fault.RELEASE)
+        return Said(change_set_failed(job.target, job.state, view.reason))
     inspected = _inspected(world, job, view)
-    if inspected.refusal is not None:
+    if inspected.instead is not None:
         drop_change_set(world, runner, job)
-        return inspected.refusal
+        return inspected.instead
     back = action.direction is e.Direction.BACK
     taken = imported(view.changes, job.state.orphans)
     added = {c.logical_id for c in view.changes if c.action == "Add"} | set(taken)
@@ -99,7 +121,9 @@ def read_change_set(world: World, runner: Runner, job: Job) -> Performed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Inspected:
-    refusal: Said | None = None
+    """instead: what is said in place of its being executed."""
+
+    instead: Said | None = None
     waived: tuple[str, ...] = ()
 
 
@@ -112,13 +136,25 @@ def _inspected(world: World, job: Job, view: ChangeSetView) -> _Inspected:
         ours=frozenset((o.logical_id, o.physical_id) for o in job.state.orphans),
     )
     blocking, used = covered(found, job.waivers, job.target, world.clock.now())
-    reasons = (*sentences(blocking), *beside_an_orphan(view.changes, job.state.orphans))
+    reasons = sentences(blocking)
+    apart = beside_an_orphan(view.changes, job.state.orphans)
+    if job.action.bridging:
+        reasons = (*reasons, *_more_than_an_import(view))
+    elif apart and (job.action.creating or world.artifacts is None):
+        reasons = (*reasons, *apart.values())
     if reasons:
-        return _Inspected(refusal=blocked(job, "; ".join(reasons), e.Fault.GUARD))
-    difference = "" if back else _differs(job, view)
+        return _Inspected(instead=blocked(job, "; ".join(reasons), e.Fault.GUARD))
+    if apart:
+        return _Inspected(instead=Said((e.OrphansApart(logical_ids=tuple(apart)),)))
+    difference = "" if back or job.action.bridging else _differs(job, view)
     if difference:
-        return _Inspected(refusal=failed(job, difference, e.Fault.STALE))
+        return _Inspected(instead=failed(job, difference, e.Fault.STALE))
     return _Inspected(waived=tuple(_waived(waiver) for waiver in used))
+
+
+def _more_than_an_import(view: ChangeSetView) -> tuple[str, ...]:
+    others = [c for c in view.changes if c.action != "Import"]
+    return tuple(f"{c.logical_id} ({c.resource_type}): an import would also {c.action} it" for c in others)
 
 
 def _waived(signed: SignedWaiver) -> str:
@@ -146,7 +182,7 @@ def _differs_in_effect(target: PlannedTarget, job: Job, view: ChangeSetView) -> 
     """What the plan saw as made anew may be taken back in by now."""
     same = target.effect_digest in (
         effect_of(view.changes),
-        effect_of(as_planned(view.changes, job.state.orphans)),
+        effect_of(as_planned(view.changes, job.state.orphans, job.action.bridged)),
     )
     return "" if same else "the change set would do something else than the plan says"
 

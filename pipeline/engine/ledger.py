@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from pipeline.engine.world import Runner
 from pipeline.errors import FenceLost, StreamMoved
@@ -43,6 +44,7 @@ class Ledger:
         entries = journal.read(self._release_stream)
         self._run = fold_run(entries)
         self._run_seq = len(entries)
+        self._latest = entries[-1].at if entries else None
         self._targets: dict[TargetId, TargetState] = {}
         self._seqs: dict[TargetId, int] = {}
         for target in plan.targets:
@@ -51,6 +53,12 @@ class Ledger:
     @property
     def run(self) -> RunState:
         return self._run
+
+    def now(self, clock: datetime) -> datetime:
+        """This machine's time, or the newest entry's: a clock that is put back shortens no wait that the journal's
+        own times measure."""
+        with self._lock:
+            return clock if self._latest is None else max(clock, self._latest)
 
     def targets(self) -> Mapping[TargetId, TargetState]:
         """Every target of the plan, as this run sees it."""
@@ -92,6 +100,7 @@ class Ledger:
             return
         entries = self._journal.read(self._release_stream)
         self._run, self._run_seq = fold_run(entries), len(entries)
+        self._heard_at(entries)
 
     def heads(self) -> tuple[e.SignedHead, ...]:
         """Where the release's stream and those of the plan's targets stand, by name."""
@@ -123,6 +132,7 @@ class Ledger:
                 state = evolve_target(state, entry)
             self._targets[target] = state
             self._seqs[target] = entries[-1].seq
+        self._heard_at(entries)
         for entry in entries:
             self._runner.heard(entry)
         return view_of_run(state, self._digest)
@@ -135,11 +145,20 @@ class Ledger:
             self._run = evolve_run(self._run, entry)
             self._run_seq = entry.seq
             self._runner.heard(entry)
+        self._heard_at(entries)
+
+    def _heard_at(self, entries: Sequence[e.Envelope]) -> None:
+        if not entries:
+            return
+        with self._lock:
+            newest = entries[-1].at
+            self._latest = newest if self._latest is None else max(newest, self._latest)
 
     def _load(self, target: TargetId) -> None:
         entries = self._journal.read(self._stream(target))
         self._targets[target] = fold_target(entries)
         self._seqs[target] = len(entries)
+        self._heard_at(entries)
 
     def _stream(self, target: TargetId) -> str:
         return e.target_stream(self._plan.release.service, target)

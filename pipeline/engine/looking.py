@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from pipeline.decide.stack_table import Treatment, when_found
 from pipeline.decide.target_ends import alarms_before
 from pipeline.engine.job import Job
 from pipeline.engine.outcome import Again, Performed, Said, still_ours
@@ -23,6 +24,7 @@ __all__ = ["EVENTS_MAY_LAG", "clear_then_look", "drop_change_set", "look", "obse
 
 EVENTS_MAY_LAG = timedelta(minutes=2)
 """How long a stack's events are waited for before their silence counts as a no."""
+_ALIVE = frozenset({Treatment.UPDATE, Treatment.WAIT, Treatment.CONTINUE})
 _UNDER_EXECUTION = frozenset(
     {ExecutionStatus.EXECUTE_IN_PROGRESS, ExecutionStatus.EXECUTE_COMPLETE, ExecutionStatus.EXECUTE_FAILED}
 )
@@ -37,13 +39,15 @@ def look(world: World, job: Job) -> Performed:
     seen = observation(snapshot, names)
     if job.action.seen == seen and snapshot is not None and snapshot.status in IN_PROGRESS:
         return Again(f"{job.target.id} is in {snapshot.status}, changed by somebody else")
-    if snapshot is None or job.state.captured or job.action.direction is e.Direction.BACK:
+    if job.state.captured or job.action.direction is e.Direction.BACK:
         return Said((seen,))
-    return Said((seen, *alarms_before(job.target, job.state, _in_alarm(world, job), job.alarms_before)))
+    noted = alarms_before(job.target, job.state, _in_alarm(world, job, seen), job.alarms_before)
+    return Said((seen, *noted))
 
 
-def _in_alarm(world: World, job: Job) -> tuple[str, ...]:
-    if not job.wanted.health.alarms:
+def _in_alarm(world: World, job: Job, seen: e.TargetObserved) -> tuple[str, ...]:
+    """A stack that nothing can be deployed to is judged by its status alone."""
+    if not job.wanted.health.alarms or when_found(seen.status) not in _ALIVE:
         return ()
     states = world.alarms.states(job.place, job.target.stack)
     return tuple(sorted(name for name, state in states.items() if state == "ALARM"))

@@ -84,7 +84,7 @@ class _Loop:
     # --- one turn: decide, then carry out ------------------------------------------------------
 
     def _turn(self) -> Ending | None:
-        now = self.world.clock.now()
+        now = self.ledger.now(self.world.clock.now())
         move = moves.next_move(self.plan, self.ledger.run, self.ledger.targets(), now)
         if self._is_far_enough(move):
             return Ending(kind=EndingKind.WAVE_PASSED)

@@ -10,6 +10,7 @@ from pipeline.model.event import Envelope, HeadsSigned, SignedHead
 from pipeline.model.ids import Digest
 from pipeline.ports import (
     Alarms,
+    Artifacts,
     Clock,
     Health,
     Journal,
@@ -29,7 +30,10 @@ LEASE_TTL = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """keep: stores what a verdict was based on, and returns the digest that names it."""
+    """keep: stores what a verdict was based on, and returns the digest that names it.
+
+    artifacts: the templates, for taking back in what has no literal name; None: a person has to do that.
+    """
 
     clock: Clock
     journal: Journal
@@ -42,6 +46,7 @@ class World:
     metrics: Metrics
     protection: Protection
     keep: Callable[[bytes], Digest]
+    artifacts: Artifacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

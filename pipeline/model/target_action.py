@@ -75,6 +75,12 @@ class Action:
     """A change set has been executed."""
     imports: tuple[str, ...] = ()
     """logical ids of orphans that the change set at hand takes back in"""
+    bridging: bool = False
+    """The change set at hand does nothing but import."""
+    apart: tuple[str, ...] = ()
+    """logical ids of orphans that have to be imported before the release itself"""
+    bridged: tuple[e.Orphan, ...] = ()
+    """orphans that this action has imported so"""
     lets_go: tuple[e.Orphan, ...] = ()
     """what the change set at hand leaves behind"""
     failure: str = ""

@@ -25,12 +25,14 @@ __all__ = [
     "ExecutionStarted",
     "Fault",
     "Orphan",
+    "OrphansApart",
     "OrphansLeft",
     "OrphansTaken",
     "RollbackClaimed",
     "RollbackFailed",
     "SkipsChosen",
     "StackContinued",
+    "StackImported",
     "StackSettled",
     "StackStuck",
     "TargetClaimed",
@@ -129,11 +131,12 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSetIntended:
-    """importing: orphans that this change set takes back in."""
+    """importing: orphans that this change set takes back in. bridging: and does nothing else."""
 
     action_id: str
     creating: bool
     importing: tuple[Orphan, ...] = ()
+    bridging: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +228,21 @@ class StackContinued:
 
     status: str
     skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrphansApart:
+    """The release gives these no name of their own, so that an update would make them anew: they are imported first,
+    by a change set that does nothing else. The one at hand has been deleted."""
+
+    logical_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackImported:
+    """An import of ours has ended well; the release itself is still to be deployed."""
+
+    status: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,6 +409,8 @@ TargetStep: TypeAlias = (
     | ContinueStarted
     | ContinueAbandoned
     | StackContinued
+    | StackImported
+    | OrphansApart
     | OrphansLeft
     | OrphansTaken
     | TargetVerified

@@ -24,6 +24,8 @@ _RecoveryStep: TypeAlias = (
     | e.ContinueStarted
     | e.ContinueAbandoned
     | e.StackContinued
+    | e.StackImported
+    | e.OrphansApart
     | e.OrphansLeft
     | e.OrphansTaken
 )
@@ -70,6 +72,8 @@ class TargetState:
     """What a person has chosen to leave out when a stuck rollback is continued; used once."""
     drifted: tuple[str, ...] = ()
     """Resources left out of a rollback, which differ from their template since; until a person clears the target."""
+    bridged: bool = False
+    """The stack stands on the template of an import: it shows its old release, and is not quite that."""
     made_stack: bool = False
     """The stack's first change set was ours, and the stack has not been seen complete since."""
 
@@ -94,6 +98,7 @@ class TargetState:
             orphans=self.orphans,
             skips=self.skips,
             drifted=self.drifted,
+            bridged=self.bridged,
             made_stack=self.made_stack,
         )
 
@@ -238,11 +243,11 @@ def _stepped(state: TargetState, step: e.TargetStep, at: datetime) -> TargetStat
         case e.ExecutionStarted():
             return _on_action(state, at, step=Step.EXECUTING, inherited=False, changed=True)
         case e.ChangeSetAbandoned() | e.ExecutionAbandoned():
-            return _abandoned(state, state.action, at)
+            return _abandoned(state, at)
         case e.StackSettled():
             settled = _verifying(_on_action(state, at, step=Step.SETTLED))
             wanted = state.action.wanted
-            settled = replace(settled, made_stack=False)
+            settled = replace(settled, made_stack=False, bridged=False)
             return replace(settled, observed=wanted.release) if wanted is not None else settled
         case e.TargetVerified():
             return _verifying(_on_action(state, at, step=Step.VERIFIED))
@@ -263,6 +268,10 @@ def _recovering(state: TargetState, step: _RecoveryStep, at: datetime) -> Target
         case e.StackContinued(skipped=skipped):
             drifted = (*state.drifted, *(name for name in skipped if name not in state.drifted))
             return replace(_on_action(state, at, step=Step.LOOK), skips=(), drifted=drifted)
+        case e.OrphansApart(logical_ids=apart):
+            return _abandoned(_on_action(state, at, apart=apart), at)
+        case e.StackImported():
+            return _imported(state, at)
         case e.OrphansLeft(orphans=orphans):
             names = frozenset(orphan.logical_id for orphan in orphans)
             others = tuple(o for o in state.orphans if o.logical_id not in names)
@@ -282,6 +291,7 @@ def _change_set_intended(state: TargetState, step: e.ChangeSetIntended, at: date
         creating=step.creating,
         imports=(),
         lets_go=(),
+        bridging=step.bridging,
     )
     return _deploying(replace(intended, made_stack=state.made_stack or step.creating))
 
@@ -296,8 +306,22 @@ def _continue_intended(state: TargetState, identity: str, skip: tuple[str, ...],
     return _deploying(intended)
 
 
-def _abandoned(state: TargetState, action: Action, at: datetime) -> TargetState:
+def _imported(state: TargetState, at: datetime) -> TargetState:
+    """Back to looking, with the stack as the import has left it."""
+    action = state.action
+    if action is None:
+        return state
+    known = {orphan.logical_id: orphan for orphan in (*action.bridged, *state.orphans)}
+    bridged = tuple(known[name] for name in action.imports if name in known)
+    state = _on_action(state, at, apart=(), bridged=(*action.bridged, *bridged))
+    return replace(_abandoned(state, at), bridged=True)
+
+
+def _abandoned(state: TargetState, at: datetime) -> TargetState:
     """Back to looking. A take-over is nobody's failed attempt and costs no round."""
+    action = state.action
+    if action is None:
+        return state
     rounds = action.rounds if action.inherited else action.rounds + 1
     forward = action.direction is e.Direction.FORWARD
     state = replace(state, changed=action.changed if forward else state.changed)

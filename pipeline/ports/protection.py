@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from pipeline.model.stack import ResourceChange
 from pipeline.ports.cloud import Place
 
 __all__ = ["Protection"]
@@ -21,4 +23,9 @@ class Protection(Protocol):
         Idempotent: where everything is set already, nothing is written. RequestRefused, NotFound; BlockedByPolicy
         where somebody else's stack policy cannot be added to.
         """
+        ...
+
+    def denied(self, place: Place, stack: str, changes: Sequence[ResourceChange]) -> tuple[str, ...]:
+        """Logical ids of the changes that the stack policies now in force would refuse, so that an update that
+        cannot end well is never begun. Reads only. NotFound; BlockedByPolicy where a policy cannot be read."""
         ...

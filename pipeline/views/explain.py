@@ -186,7 +186,7 @@ def _look_json(plan: Plan, look: Look) -> Json:
         "verdict": said.verdict.value,
         "reason": plain(said.reason),
         "evidence_digest": said.evidence,
-        "unread": look.unread,
+        "unread": look.unread or None,
         "window_seconds": (look.judged.evidence.until - look.judged.evidence.since) // timedelta(seconds=1)
         if look.judged
         else None,

@@ -19,6 +19,7 @@ class FleetRow:
 
     intended, observed: releases such as `intake@1.3.0`, empty where there is none. note: pinned, suspended,
     quarantined, could not be read… readable: False where the account did not answer, so that nothing is known.
+    behind: how many releases that have baked are newer than the one it runs.
     """
 
     client: str
@@ -29,6 +30,7 @@ class FleetRow:
     observed: str
     note: str = ""
     readable: bool = True
+    behind: int = 0
 
     @property
     def differs(self) -> bool:
@@ -48,6 +50,7 @@ def fleet_json(rows: Sequence[FleetRow]) -> Json:
                 "intended": row.intended or None,
                 "observed": plain(row.observed) or None,
                 "differs": row.differs,
+                "behind": row.behind,
                 "note": plain(row.note) or None,
             }
             for row in _sorted(rows)
@@ -64,7 +67,7 @@ def fleet_text(rows: Sequence[FleetRow]) -> str:
     if max(map(len, lines)) > WIDTH:
         lines = _long(ordered)
     notes = [cut(f"  {r.client}/{r.region} {r.service}: {plain(r.note)}", WIDTH) for r in ordered if r.note]
-    blocks = [lines, notes, [_summary(ordered)]]
+    blocks = [lines, notes, [_summary(ordered), *_lagging(ordered)]]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -102,3 +105,12 @@ def _summary(rows: Sequence[FleetRow]) -> str:
     if not differing:
         return f"{count(len(rows), 'target')}, all as intended"
     return f"{differing} of {count(len(rows), 'target')} not as intended"
+
+
+def _lagging(rows: Sequence[FleetRow]) -> list[str]:
+    behind = [row for row in rows if row.behind]
+    if not behind:
+        return []
+    last = max(behind, key=lambda row: row.behind)
+    where = f"{last.client}/{last.region} {last.service}"
+    return [f"{count(len(behind), 'target')} behind, the furthest by {count(last.behind, 'release')}: {where}"]

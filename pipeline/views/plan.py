@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from pipeline.model.canonical import Json
 from pipeline.model.codec import to_json
-from pipeline.model.plan import EffectGroup, EffectKind, Plan, Wave, plan_digest
+from pipeline.model.plan import EffectGroup, EffectKind, Plan, PlannedTarget, TargetEta, Wave, plan_digest
+from pipeline.views.plan_sentences import (
+    canary_lines,
+    expectations,
+    expected_end,
+    held_lines,
+    lag_lines,
+    minute,
+    note_lines,
+)
 from pipeline.views.text import WIDTH, count, cut, listed, moment, plain, short, span, table
 
 __all__ = ["has_changes", "plan_json", "plan_text"]
@@ -25,7 +34,11 @@ def plan_text(plan: Plan) -> str:
         _header(plan),
         _effects(plan),
         _waves(plan),
+        canary_lines(plan),
+        held_lines(plan),
+        lag_lines(plan),
         _skipped(plan),
+        note_lines(plan),
         [f"next: release promote {plan.release}"],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -79,6 +92,9 @@ def _symbol(group: EffectGroup) -> str:
 
 
 def _waves(plan: Plan) -> list[str]:
+    if not plan.waves:
+        return []
+    expected = expectations(plan)
     rows = [
         (
             str(wave.number),
@@ -88,12 +104,33 @@ def _waves(plan: Plan) -> list[str]:
             f"{wave.max_in_flight} ({wave.pace.value})",
             str(wave.tolerance),
             wave.on_fail.value,
-            cut(listed([str(target) for target in wave.targets], 4), 44),
+            f"{expected[place][0].astimezone(UTC):%m-%d %H:%M}Z" if place in expected else "",
+            cut(_members(wave), 30),
         )
-        for wave in plan.waves
+        for place, wave in enumerate(plan.waves)
     ]
-    head = ("", "wave", "", "bake", "at once", "tolerance", "on failure", "")
-    return [cut(line, WIDTH) for line in table(head, rows)] if rows else []
+    head = ("", "wave", "", "bake", "at once", "tolerance", "on failure", "expected", "")
+    lines = [cut(line, WIDTH) for line in table(head, rows)]
+    end = expected_end(plan)
+    if end is not None:
+        lines.append(f"  if nothing fails and nobody has to be waited for, done by {minute(end)}")
+    asking = [str(wave.number) for wave in plan.waves if wave.approval]
+    if asking:
+        noun = "wave" if len(asking) == 1 else "waves"
+        lines.append(f"  {noun} {listed(asking)} will wait for somebody's approval")
+    return lines + _longer(plan)
+
+
+def _longer(plan: Plan) -> list[str]:
+    return [
+        f"  {wave.name} bakes up to {span(wave.extend)} longer while there is too little to judge by"
+        for wave in plan.waves
+        if wave.extend and (wave.min_requests or plan.judge.metrics)
+    ]
+
+
+def _members(wave: Wave) -> str:
+    return listed([str(target) for target in wave.targets], 4) if wave.targets else "whoever comes late"
 
 
 def _skipped(plan: Plan) -> list[str]:
@@ -112,22 +149,47 @@ def plan_json(plan: Plan) -> Json:
         "expires_at": to_json(plan.expires_at),
         "has_changes": has_changes(plan),
         "waves": [_wave_json(wave) for wave in plan.waves],
-        "targets": [
-            {
-                "client": target.id.owner,
-                "account": target.account,
-                "region": target.id.region,
-                "wave": plan.waves[plan.wave_of(target.id)].name,
-                "effect": target.effect.value,
-                "effect_digest": target.effect_digest,
-            }
-            for target in plan.targets
-        ],
+        "expected_end": to_json(expected_end(plan)),
+        "targets": _targets_json(plan),
         "groups": [to_json(group) for group in plan.groups],
         "skipped": [
             {"client": s.id.owner, "region": s.id.region, "reason": plain(s.reason)} for s in plan.skipped
         ],
+        "canary": to_json(plan.draw),
+        "rollback_safe": plan.rollback_safe,
+        "skew": {
+            "max": plan.max_skew,
+            "targets": [
+                {"client": s.id.owner, "region": s.id.region, "running": s.running, "behind": s.behind}
+                for s in plan.skew
+            ],
+        },
+        "waivers": [to_json(signed.waiver) for signed in plan.waivers],
+        "notes": [plain(note) for note in plan.notes],
         "next": f"release promote {plan.release}",
+    }
+
+
+def _targets_json(plan: Plan) -> list[Json]:
+    waves = {target: wave.name for wave in plan.waves for target in wave.targets}
+    etas = {eta.id: eta for eta in plan.etas}
+    return [_target_json(plan, target, waves[target.id], etas.get(target.id)) for target in plan.targets]
+
+
+def _target_json(plan: Plan, target: PlannedTarget, wave: str, eta: TargetEta | None) -> Json:
+    return {
+        "client": target.id.owner,
+        "account": target.account,
+        "region": target.id.region,
+        "wave": wave,
+        "effect": target.effect.value,
+        "effect_digest": target.effect_digest,
+        "stratum": target.stratum,
+        "window": to_json(target.window),
+        "freezes": [to_json(freeze) for freeze in target.freezes],
+        "expected": None
+        if eta is None
+        else {"wave": plan.waves[eta.wave].name, "start": to_json(eta.start), "finish": to_json(eta.finish)},
     }
 
 
@@ -143,4 +205,7 @@ def _wave_json(wave: Wave) -> Json:
         "max_skipped": wave.max_skipped,
         "pace": wave.pace.value,
         "on_fail": wave.on_fail.value,
+        "approval": wave.approval,
+        "extend_seconds": wave.extend // timedelta(seconds=1),
+        "min_requests": wave.min_requests,
     }

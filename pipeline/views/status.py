@@ -126,7 +126,7 @@ def _header(page: Progress, now: datetime) -> list[str]:
         lines.append(f"  because: {cut(plain(run.halted_because), WIDTH - 11)}")
         lines.append(f"  halted by: {cut(plain(run.halted_by), WIDTH - 13)}")
     if run.paused_because:
-        until = f", halted at {moment(run.waiting_until)}" if run.waiting_until else ""
+        until = f" until {moment(run.waiting_until)}, then halted" if run.waiting_until else ""
         lines.append(f"  waiting: {cut(plain(run.paused_because), WIDTH - 11)}")
         lines.append(f"  paused by: {cut(plain(run.paused_by), WIDTH - 43)}{until}")
     if run.lane_asked is not None:

@@ -55,6 +55,8 @@ def target_sentence(event: e.TargetEvent) -> str:
             | e.ContinueStarted()
             | e.ContinueAbandoned()
             | e.StackContinued()
+            | e.StackImported()
+            | e.OrphansApart()
             | e.OrphansLeft()
             | e.OrphansTaken()
         ):
@@ -80,6 +82,8 @@ def _recovery(
     | e.ContinueStarted
     | e.ContinueAbandoned
     | e.StackContinued
+    | e.StackImported
+    | e.OrphansApart
     | e.OrphansLeft
     | e.OrphansTaken,
 ) -> str:
@@ -96,6 +100,10 @@ def _recovery(
         case e.StackContinued():
             left = f"; it differs from its template in {listed(event.skipped)}" if event.skipped else ""
             return f"the stuck rollback came to its end: {event.status}{left}"
+        case e.StackImported():
+            return f"the import has ended: {event.status}; the release itself follows"
+        case e.OrphansApart():
+            return f"has to be imported before the release: {listed(event.logical_ids)}"
         case e.OrphansLeft():
             return f"left in the account with their data: {listed([o.logical_id for o in event.orphans])}"
         case e.OrphansTaken():

@@ -271,11 +271,13 @@ class Service:
 
     def write(self, software: Software, *, own_stack: bool = False) -> None:
         """The sources of one version; not committed."""
+        wanted = self.waves.get("canary")
+        canary = {"clients": 1, "bake": "0s", **(wanted if isinstance(wanted, dict) else {})}
         release: dict[str, Any] = {
             "service": {"name": self.name},
             "stack": {"client": {"template": "client.yaml"}},
             "health": {"deadline": "2s"},
-            "waves": {"canary": {"bake": "0s"}, "bake": "0s", "pace": "full", **self.waves},
+            "waves": {"bake": "0s", "pace": "full", **self.waves, "canary": canary},
         }
         if (self.folder / "tests").is_dir():
             release["test"] = {"tests": "tests"}

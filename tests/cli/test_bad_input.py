@@ -291,7 +291,7 @@ def test_an_edited_plan_is_an_integrity_fault(project: Path, refused: Refused) -
         (("promote", "lamp@9.9.9"), "there is no release lamp@9.9.9"),
         (("promote", "missing.json"), "there is no plan missing.json"),
         (("plan", "../../etc@1.0.0"), "SERVICE@VERSION"),
-        (("plan", "lamp@1.0.0", "--format", "yaml"), "text or json"),
+        (("plan", "lamp@1.0.0", "--format", "yaml"), "text, json, markdown or mermaid"),
         (("rollback", "lamp@1.0.0", "--reason", "x"), "exactly one of --wave N, --all and --target"),
         (("rollback", "lamp@1.0.0", "--reason", "x", "--all", "--wave", "1"), "exactly one of"),
         (("rollback", "lamp@1.0.0", "--reason", "x", "--target", "ada"), "CLIENT/REGION"),

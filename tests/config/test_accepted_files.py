@@ -12,6 +12,7 @@ from pipeline.config.tables import FleetFile, ReleaseFile
 from pipeline.errors import NotFound
 from pipeline.model.fleet import Client, Fleet, FleetService, Freeze, Pin, Tools, Window
 from pipeline.model.ids import AccountId
+from pipeline.model.judging import JudgePolicy, MetricKind, MetricSpec
 from pipeline.model.policy import (
     REST,
     AlarmsBefore,
@@ -120,6 +121,25 @@ alarms_before = "record"
 max_skew = 2
 max_deferral = "10d"
 emergency_bake = "2m"
+[judge]
+alpha = 0.01
+looks = 4
+lag = "3m"
+[[judge.metric]]
+name = "errors"
+kind = "rate"
+namespace = "AWS/Lambda"
+errors = "Errors"
+requests = "Invocations"
+dimensions = { FunctionName = "{output:FormFunction}" }
+allowed = 1.5
+[[judge.metric]]
+name = "slow"
+kind = "latency"
+namespace = "AWS/ApiGateway"
+latency = "Latency"
+quantile = "p99"
+critical = false
 """
 
 
@@ -230,6 +250,30 @@ def test_a_release_file_with_every_key_becomes_the_model(tmp_path: Path) -> None
             max_skew=2,
             max_deferral=timedelta(days=10),
             emergency_bake=timedelta(minutes=2),
+            judge=JudgePolicy(
+                metrics=(
+                    MetricSpec(
+                        name="errors",
+                        kind=MetricKind.RATE,
+                        namespace="AWS/Lambda",
+                        errors="Errors",
+                        requests="Invocations",
+                        dimensions=(("FunctionName", "{output:FormFunction}"),),
+                        allowed_percent=150,
+                    ),
+                    MetricSpec(
+                        name="slow",
+                        kind=MetricKind.LATENCY,
+                        namespace="AWS/ApiGateway",
+                        level="Latency",
+                        quantile="p99",
+                        critical=False,
+                    ),
+                ),
+                alpha_permille=10,
+                looks=4,
+                lag=timedelta(minutes=3),
+            ),
         ),
     )
 

@@ -19,8 +19,7 @@ from pipeline.ports import Alarms, ChangeSetRequest, Place, Smoke, Stacks
 __all__ = ["KINDS", "TABLE", "Bed"]
 
 KINDS = ("one", "two", "three", "sick", "stuck-one", "stuck", "table", "import")
-"""one, two, three: a queue (Queue), a function (Form), a mark (Mark) and two alarms; each kind differs in the first
-three.
+"""one, two, three: a queue (Queue), a function (Form), a mark (Mark) and alarms; each kind differs in the first three.
 
 sick: like two, and one resource cannot be made. stuck-one: like one, with `Switch`. stuck: like sick, with `Switch`,
 which cannot be put back either unless it is mended. table: like two, with a retained table that has a literal name.
@@ -64,7 +63,7 @@ class Bed(ABC):
 
     @abstractmethod
     def set_alarm(self, stack: str, name: str, state: str) -> None:
-        """name: `errors`, the metric alarm, or `all`, the composite one. Every kind `one` has both."""
+        """name: `errors` or `slow`, metric alarms, or `all`, a composite one; stacks of every kind have them."""
 
     @abstractmethod
     def smoking(self, how: str) -> tuple[str, str]:
@@ -131,6 +130,9 @@ class Bed(ABC):
         for kind in kinds[1:]:
             self.deploy(name, kind)
         return name, stack_id
+
+    def alarm_names(self) -> tuple[str, ...]:
+        return tuple(name for name in ("all", "errors", "slow") if f"alarm {name}" not in self.lacks)
 
     def watched(self) -> str:
         """One stack with alarms, for all tests of them."""

@@ -133,7 +133,7 @@ class StacksContract:
         with pytest.raises(ChangeSetBusy):
             bed.stacks.execute_change_set(bed.place, name, request.name, request.token)
         bed.stacks.delete_change_set(bed.place, name, request.name)
-        assert bed.stacks.list_change_sets(bed.place, name) == ()
+        assert request.name not in bed.stacks.list_change_sets(bed.place, name)
 
     def test_the_same_request_with_the_same_token_is_the_same_change_set(self, bed: Bed) -> None:
         request = bed.request(bed.fresh(), "one", creating=True)
@@ -230,10 +230,16 @@ class StacksContract:
 
         assert status is S.DELETE_COMPLETE
         assert bed.stacks.describe(bed.place, name) is None
-        assert bed.stacks.operation(bed.place, name, token) is None
         found = bed.stacks.operation(bed.place, stack_id, token)
         assert found is not None
         assert found.status is S.DELETE_COMPLETE
+
+    def test_the_events_of_a_deleted_stack_are_not_to_be_had_by_its_name(self, bed: Bed) -> None:
+        bed.needs("deleted by id only")
+        name = bed.fresh()
+        _, token, _ = bed.deploy(name, "sick", creating=True)
+
+        assert bed.stacks.operation(bed.place, name, token) is None
 
     def test_a_failed_update_goes_back_by_itself_and_tells_why(self, bed: Bed) -> None:
         name, stack_id = bed.standing("one")
@@ -368,7 +374,9 @@ class StacksContract:
         assert [(c.logical_id, c.action, c.physical_id) for c in view.changes] == [("Old", "Import", found)]
         bed.stacks.execute_change_set(bed.place, name, request.name, request.token)
         assert bed.settled(name).status is S.IMPORT_COMPLETE
-        assert bed.stacks.physical_ids(bed.place, name, ["Old"]) == {"Old": found}
+        taken_in = bed.stacks.physical_ids(bed.place, name, ["Old"])["Old"]
+        # A queue's URL may be written with another host name of the same endpoint.
+        assert taken_in.split("/")[-2:] == found.split("/")[-2:]
         assert bed.deploy(name, "two")[2] is S.UPDATE_COMPLETE
 
     # --- where it goes -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import argparse
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -199,13 +199,14 @@ def _cell(found: Counter[Verdict], runs: int) -> str:
 
 def table(
     sizes: Sequence[tuple[int, int]], scenes: Sequence[Scene], *, runs: int, seed: int, spec: MetricSpec
-) -> str:
+) -> Iterator[str]:
+    """Lines of Markdown, each as soon as it is known."""
     head = ["canaries, controls", *(scene.name for scene in scenes)]
-    lines = [" | ".join(head), "|".join("---" for _ in head)]
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
     for canaries, controls in sizes:
         cells = [_cell(rates(canaries, controls, s, runs=runs, seed=seed, spec=spec), runs) for s in scenes]
-        lines.append(" | ".join([f"{canaries}, {controls}", *cells]))
-    return "\n".join(f"| {line.replace('---|', '---|')} |" for line in lines)
+        yield "| " + " | ".join([f"{canaries}, {controls}", *cells]) + " |"
 
 
 def main() -> None:
@@ -219,13 +220,16 @@ def main() -> None:
     parser.add_argument("--requests", type=float, default=2000)
     given = parser.parse_args()
     spec = replace(ERRORS if given.metric == "errors" else LATENCY, allowed_percent=given.allowed)
-    sizes = [tuple(map(int, s.split(","))) for s in given.sizes.split()] or SIZES
+    pairs = [size.partition(",") for size in given.sizes.split()]
+    sizes = [(int(canaries), int(controls)) for canaries, _, controls in pairs] or SIZES
     wanted = given.scenes.split(";") if given.scenes else [s.name for s in COLUMNS]
-    scenes = [replace(s, world=replace(s.world, requests=given.requests)) for s in COLUMNS if s.name in wanted]
-    print(
-        f"{given.metric}, {given.runs} runs a cell, seed {given.seed}: FAIL / FLEET_EVENT / PASS; the rest is not decided"
-    )
-    print(table(sizes, scenes, runs=given.runs, seed=given.seed, spec=spec))  # type: ignore[arg-type]
+    scenes = [
+        replace(s, world=replace(s.world, requests=given.requests)) for s in COLUMNS if s.name in wanted
+    ]
+    told = f"{given.metric}, {given.runs} runs a cell, seed {given.seed}"
+    print(f"{told}: FAIL / FLEET_EVENT / PASS; the rest is not decided")
+    for line in table(sizes, scenes, runs=given.runs, seed=given.seed, spec=spec):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -155,6 +156,19 @@ def test_a_region_that_the_bold_ring_does_not_know_gets_a_seat_and_no_more() -> 
     assert (draw.randomised, draw.uncovered) == (True, ())
 
 
+def test_a_canary_of_one_is_of_the_bold_ring_whatever_it_leaves_uncovered() -> None:
+    both = Candidate(
+        client="both",
+        ring="default",
+        targets=(TargetId("both", "us-east-1"), TargetId("both", "eu-west-1")),
+        traits=frozenset({CODE, *(Trait(kind="Region", what=r) for r in ("us-east-1", "eu-west-1"))}),
+    )
+    draw = the_draw([a_client("ada", CODE, ring="early"), both, *several(3, CODE)], 1)
+
+    assert draw.canaries == ("ada",)
+    assert draw.uncovered == ("no canary client is in eu-west-1, where 1 client will be changed",)
+
+
 def test_a_change_that_few_clients_get_is_in_the_canary_and_the_others_are_still_drawn() -> None:
     clients = [*several(30, CODE), a_client("odd", TABLE)]
     canaries = Counter(name for n in range(60) for name in the_draw(clients, 3, f"seed {n}").canaries)
@@ -237,6 +251,14 @@ def test_for_whom_nothing_would_change_proves_nothing_by_going_first() -> None:
     clients = [*(a_client(name) for name in ("acme", "birch", "cedar", "elm")), a_client("oak", CODE)]
 
     assert the_draw(clients, 3).canaries == ("oak",)
+
+
+def test_a_client_who_may_not_be_changed_for_days_does_not_keep_everybody_waiting() -> None:
+    held = [replace(client, ready=False) for client in several(5, CODE, ring="canary")]
+    draw = the_draw([*held, *several(5, CODE)], 3)
+
+    assert {name.partition("-")[0] for name in draw.canaries} == {"default"}
+    assert {name.partition("-")[0] for name in the_draw(held, 3).canaries} == {"canary"}
 
 
 def test_a_thousand_clients_are_drawn_from_at_once() -> None:

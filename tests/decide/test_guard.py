@@ -8,7 +8,14 @@ from itertools import product
 import pytest
 from botocore.session import Session
 
-from pipeline.decide.guard import KNOWN, GuardFinding, findings, sentences, stops_only_itself
+from pipeline.decide.guard import (
+    KNOWN,
+    GuardFinding,
+    findings,
+    is_waivable_rule,
+    sentences,
+    stops_only_itself,
+)
 from pipeline.decide.stateful import NESTED_STACK, PROTECTING_TYPES, RISKS, STATEFUL_TYPES
 from pipeline.model.ids import TargetId
 from pipeline.model.stack import PropertyChange, ResourceChange, effect_of
@@ -306,6 +313,25 @@ def test_every_change_that_blocks_is_told_in_the_order_of_the_change_set() -> No
             effect=effect_of(changes),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("rule", "waivable"),
+    [
+        *(
+            (rule, True)
+            for rule in ("import", "protection", "removal", "replacement", "undecided", "unforeseen")
+        ),
+        ("property:KeyPolicy", True),
+        ("policy:DeletionPolicy", True),
+        *(
+            (rule, False)
+            for rule in ("unknown", "unreadable", "", "property", "property:", "policy:", ":x", "x:y")
+        ),
+    ],
+)
+def test_what_nobody_has_read_or_understood_cannot_be_waived(rule: str, waivable: bool) -> None:
+    assert is_waivable_rule(rule) is waivable
 
 
 def test_a_change_set_without_changes_blocks_nothing() -> None:

@@ -297,3 +297,9 @@ def test_a_changed_number_in_the_evidence_is_found_by_judging_again() -> None:
     found = differences(kept, judge(cohort(GOOD + CONTROLS)))
 
     assert "verdict: FAIL was kept, PASS comes out" in found
+
+
+def test_a_later_judge_that_comes_to_the_same_is_the_same() -> None:
+    kept = judge(cohort(BAD + CONTROLS))
+
+    assert differences(replace(kept, version=0, notes=("as people once put it",)), kept) == ()

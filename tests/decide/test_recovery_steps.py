@@ -8,7 +8,14 @@ from datetime import timedelta
 import pytest
 
 from pipeline.decide.effects import as_planned, beside_an_orphan, imported, let_go
-from pipeline.decide.target_ends import alarms_before, blocked, quarantine_command, skip_command
+from pipeline.decide.target_ends import (
+    alarms_before,
+    blocked,
+    change_set_failed,
+    operation_ended,
+    quarantine_command,
+    skip_command,
+)
 from pipeline.decide.target_steps import (
     CONTINUE_AFTER,
     MAX_CONTINUES,
@@ -187,6 +194,24 @@ def test_an_accounts_own_fault_skips_a_client_but_not_the_service_and_not_what_w
     assert fold_target(envelopes((CLAIMED, seen(), skipped))).blameless
 
 
+QUOTA = "Resource handler returned message: full (HandlerErrorCode: ServiceLimitExceeded)"
+
+
+def test_a_quota_is_the_accounts_own_fault_before_and_after_the_execution() -> None:
+    made = fold_target(envelopes((CLAIMED, seen(), *RUNNING[2:4])))
+    executed = fold_target(envelopes(RUNNING))
+    skipped = e.TargetSkipped(reason=f"the change set failed: {QUOTA}", fault=e.Fault.ACCOUNT)
+    reason = f"the stack ended in UPDATE_ROLLBACK_COMPLETE: {QUOTA}"
+
+    assert change_set_failed(ACME, made, QUOTA) == (skipped,)
+    assert change_set_failed(ACME, made, "a typing error") == (
+        e.TargetFailed(reason="the change set failed: a typing error", fault=e.Fault.RELEASE),
+    )
+    assert operation_ended(ACME, executed, "UPDATE_ROLLBACK_COMPLETE", QUOTA) == (
+        e.TargetFailed(reason=reason, fault=e.Fault.ACCOUNT),
+    )
+
+
 def test_whatever_stops_a_rollback_is_for_a_person() -> None:
     back = fold_target(envelopes((*good(OLD), *HEALTHY, BACK)))
 
@@ -244,10 +269,10 @@ def test_nothing_is_made_anew_beside_what_still_stands() -> None:
         "Notes (AWS::DynamoDB::Table): would be made anew beside notes, which an earlier rollback here has let go of"
         " with its data"
     )
-    assert beside_an_orphan((ADDED,), (TABLE,)) == (finding,)
-    assert beside_an_orphan((IMPORTED,), (TABLE,)) == ()
-    assert beside_an_orphan((ADDED,), ()) == ()
-    assert beside_an_orphan((replace(ADDED, resource_type="AWS::S3::Bucket"),), (TABLE,)) == ()
+    assert beside_an_orphan((ADDED,), (TABLE,)) == {"Notes": finding}
+    assert beside_an_orphan((IMPORTED,), (TABLE,)) == {}
+    assert beside_an_orphan((ADDED,), ()) == {}
+    assert beside_an_orphan((replace(ADDED, resource_type="AWS::S3::Bucket"),), (TABLE,)) == {}
 
 
 def test_orphans_are_known_until_they_are_taken_back_in() -> None:

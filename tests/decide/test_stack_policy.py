@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from pipeline.adapters.simulated.stack_policy import denied_by
 from pipeline.decide.guard import findings
-from pipeline.decide.stack_policy import GUARDED_TYPES, MAX_POLICY_BYTES, tightened
+from pipeline.decide.stack_policy import (
+    GUARDED_TYPES,
+    MAX_POLICY_BYTES,
+    asks_the_policy,
+    denied,
+    tightened,
+)
 from pipeline.decide.stateful import STATEFUL_TYPES
 from pipeline.errors import BlockedByPolicy
 from pipeline.model.stack import ResourceChange
@@ -100,10 +106,12 @@ def test_a_policy_that_cannot_be_read_is_left_alone(text: str) -> None:
         tightened(text, {"Forms"})
 
 
-def test_a_policy_has_room_for_as_many_as_aws_takes_and_no_more() -> None:
-    assert len(first(*(f"Table{n}" for n in range(400)))) <= MAX_POLICY_BYTES
+def test_a_policy_has_room_for_as_much_as_aws_takes_and_no_more() -> None:
+    room = MAX_POLICY_BYTES - len(first("A"))
+
+    assert len(first("A" * (1 + room))) == MAX_POLICY_BYTES
     with pytest.raises(BlockedByPolicy):
-        tightened("", [f"Table{n}" for n in range(600)])
+        tightened("", ["A" * (2 + room)])
 
 
 # --- the guard and the policy say the same ----------------------------------------------------------
@@ -122,6 +130,18 @@ changes = st.builds(
     replacement=st.sampled_from(["True", "False", "Conditional"]),
     policy_action=st.just("Retain"),
 )
+typed = st.builds(
+    lambda kind: {**ALLOW, "Effect": "Deny", "Condition": {"StringEquals": {"ResourceType": kind}}},
+    st.sampled_from([TABLE, [TABLE, "AWS::KMS::Key"]]),
+)
+turned = st.sampled_from(
+    [
+        {"Effect": "Deny", "NotAction": "Update:Modify", "Principal": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "Update:*", "Principal": "*", "NotResource": "LogicalResourceId/Forms"},
+        {**ALLOW, "Resource": "LogicalResourceId/F*"},
+    ]
+)
+policies = st.lists(loose | typed | turned | st.just(ALLOW), min_size=1, max_size=5)
 
 
 @given(before=st.lists(loose, max_size=3), sets=st.lists(ids, min_size=1, max_size=3), change=changes)
@@ -147,3 +167,40 @@ def test_a_protected_stack_lets_a_rollback_let_go_of_exactly_what_the_guard_does
     blocked = findings((change,), added_by_this_release=added)
 
     assert bool(denied_by(policy, (change,))) == any(b.rule in ("removal", "replacement") for b in blocked)
+
+
+@given(statements=policies, found=st.lists(changes, max_size=4, unique=True))
+def test_what_a_policy_denies_is_told_before_anything_is_tried(
+    statements: list[dict[str, Any]], found: list[ResourceChange]
+) -> None:
+    """The simulated CloudFormation reads policies for itself: the two have to agree on every one."""
+    policy = json.dumps({"Statement": statements})
+
+    assert denied(policy, found) == tuple(name for name, _ in denied_by(policy, found))
+
+
+def test_without_a_policy_nothing_is_denied_and_with_one_nobody_can_read_nothing_is_known() -> None:
+    removal = ResourceChange(logical_id="Forms", resource_type=TABLE, action="Remove")
+
+    assert denied("", (removal,)) == ()
+    with pytest.raises(BlockedByPolicy):
+        denied("{", (removal,))
+
+
+@pytest.mark.parametrize(
+    ("action", "replacement", "asks"),
+    [
+        ("Add", "", False),
+        ("Import", "", False),
+        ("Modify", "False", False),
+        ("Modify", "True", True),
+        ("Modify", "Conditional", True),
+        ("Modify", "", True),
+        ("Remove", "", True),
+        ("Dynamic", "", True),
+    ],
+)
+def test_the_policy_is_asked_where_something_may_go(action: str, replacement: str, asks: bool) -> None:
+    change = ResourceChange(logical_id="It", resource_type=TABLE, action=action, replacement=replacement)
+
+    assert asks_the_policy((change,)) is asks

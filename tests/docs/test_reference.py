@@ -99,9 +99,9 @@ def _paths(node: Any, at: str = "") -> Iterator[str]:
 @pytest.mark.parametrize(
     ("title", "golden"),
     [
-        ("release status --json", "status-halted.json"),
+        ("release status --json", "status-waiting.json"),
         ("release fleet --json", "fleet.json"),
-        ("release plan --json", "plan.json"),
+        ("release plan --json", "plan-held.json"),
         ("release history --json", "history.json"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,42 +9,37 @@ from pathlib import Path
 import pytest
 
 from pipeline.adapters.simulated.alarms import AlarmSeries
-from pipeline.adapters.simulated.cloud import Break
 from pipeline.adapters.simulated.faults import Fault, FaultKind
 from pipeline.model import event as e
 from pipeline.model.ending import EndingKind
 from pipeline.model.fleet import Client
 from pipeline.model.ids import AccountId, TargetId
-from pipeline.model.plan import Deployable, Plan
+from pipeline.model.plan import Deployable
 from pipeline.model.policy import AlarmsBefore
 from pipeline.model.stack import StackStatus
-from pipeline.model.target_state import TargetState, fold_target
 from pipeline.ports import Place
 from stages.rollback import RollbackScope
+from tests.engine.companies import (
+    STACK,
+    append,
+    breaks,
+    canary_place,
+    open_change_sets,
+    released,
+    state_of,
+    with_table,
+)
 from tests.simulation import SERVICE, Company
 
-STACK = f"svc-{SERVICE}"
 FIRST = TargetId("c1", "us-east-1")
 THIRD = TargetId("c3", "us-east-1")
 FIRST_PLACE = Place(AccountId("000000000001"), "us-east-1")
 THIRD_PLACE = Place(AccountId("000000000003"), "us-east-1")
-TABLE = ("Notes", "AWS::DynamoDB::Table")
 
 
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
     return Company(tmp_path)
-
-
-def released(company: Company, version: str) -> Plan:
-    company.build(version)
-    plan = company.plan(version)
-    assert company.promote(plan).kind is EndingKind.SUCCEEDED
-    return plan
-
-
-def state_of(company: Company, target: TargetId) -> TargetState:
-    return fold_target(company.journal.read(e.target_stream(SERVICE, target)))
 
 
 def said(company: Company, target: TargetId, *kinds: type[e.TargetEvent]) -> list[e.Event]:
@@ -56,32 +50,6 @@ def said(company: Company, target: TargetId, *kinds: type[e.TargetEvent]) -> lis
 def calls(company: Company, call: str, place: Place) -> list[str]:
     """What the caller was told, for each call of this name that took effect in the account."""
     return [c.result for c in company.cloud.mutations if (c.call, c.place, c.applied) == (call, place, True)]
-
-
-def canary_place(plan: Plan) -> tuple[TargetId, Place]:
-    target = plan.target(plan.waves[1].targets[0])
-    return target.id, Place(target.account, target.id.region)
-
-
-def breaks(company: Company, version: str, place: Place, *hows: str) -> None:
-    for how in hows:
-        company.cloud.breaks(Break(template=company.client_template(version), how=how, account=place.account))
-
-
-def open_change_sets(company: Company) -> list[str]:
-    """Change sets of ours that are left anywhere."""
-    places = [
-        Place(c.account, region)
-        for c in company.fleet.clients
-        for region in c.regions
-        if c.account is not None
-    ]
-    return [
-        name
-        for place in places
-        for name in company.cloud.stacks.list_change_sets(place, STACK)
-        if name.startswith("tg-")
-    ]
 
 
 # --- UPDATE_ROLLBACK_FAILED ----------------------------------------------------------------------
@@ -134,22 +102,16 @@ def test_a_stack_that_stays_stuck_is_for_a_person_who_may_name_what_is_skipped(c
     assert stuck.phase.value == "QUARANTINED"
     assert stuck.command.startswith(f"release clear intake {target} --skip LOGICAL_ID --reason TEXT")
 
-    _say(company, target, e.SkipsChosen(resources=("Nothing",), reason="a slip"))
+    append(company, target, e.SkipsChosen(resources=("Nothing",), reason="a slip"))
     assert company.rollback(plan, RollbackScope(target=target)).kind is EndingKind.ROLLBACK_INCOMPLETE
     assert len(calls(company, "continue_update_rollback", place)) == 3
     assert "Nothing is not among the resources" in state_of(company, target).reason
 
-    _say(company, target, e.SkipsChosen(resources=("Form",), reason="its queue is gone for good"))
+    append(company, target, e.SkipsChosen(resources=("Form",), reason="its queue is gone for good"))
     company.rollback(plan, RollbackScope(target=target))
     state = state_of(company, target)
     assert (state.phase.value, state.drifted, state.skips) == ("ROLLED_BACK", ("Form",), ())
     assert [h.skipped for h in company.cloud.history if h.how == "continue"][-1] == ("Form",)
-
-
-def _say(company: Company, target: TargetId, event: e.TargetEvent) -> None:
-    stream = e.target_stream(SERVICE, target)
-    head = company.journal.head(stream)
-    company.journal.append(stream, (event,), expected=head.seq, fence=head.fence, actor="ann")
 
 
 def test_a_stack_found_stuck_is_mended_and_then_deployed_to(company: Company) -> None:
@@ -323,27 +285,6 @@ def test_an_account_that_closes_after_the_execution_has_failed_or_is_unknown(com
     assert (state.phase.value, state.fault, state.blameless) == ("FAILED", e.Fault.ACCOUNT, False)
 
 
-def with_table(company: Company, version: str, *, named: bool = True) -> None:
-    """The version's client template also has a retained table, under a literal name or not."""
-    company.build(version)
-    manifest = company.manifest(version)
-    stack = next(s for s in manifest.stacks if s.role == "client")
-    deployable = Deployable(
-        release=str(manifest.release),
-        digest=manifest.digest,
-        commit=manifest.commit,
-        template=stack.template,
-        functions=stack.functions,
-    )
-    company.cloud.knows(
-        deployable,
-        resources=(*stack.resource_types, TABLE),
-        outputs=(("Url", "https://{account}.{region}.example.com"),),
-        retained=("Notes",),
-        named=(("Notes", "notes"),) if named else (),
-    )
-
-
 def test_what_the_guard_refuses_at_one_client_stops_that_client_and_not_the_wave(company: Company) -> None:
     released(company, "1.0.0")
     with_table(company, "1.0.9")
@@ -450,47 +391,3 @@ def test_what_cannot_be_protected_is_told_and_tried_again_and_the_release_goes_o
     released(company, "1.1.0")
     assert state_of(company, THIRD).protected
     assert state_of(company, THIRD).unprotected == ""
-
-
-# --- orphans -----------------------------------------------------------------------------------
-
-
-def _tables(company: Company, place: Place) -> Sequence[tuple[str, bool]]:
-    """(physical id, whether it belongs to a stack) of every table in the account."""
-    inventory = company.cloud.formation(place).inventory
-    return [(p.physical_id, bool(owner)) for p, owner in inventory.items() if p.resource_type == TABLE[1]]
-
-
-def rolled_back_table(company: Company, *, named: bool = True) -> tuple[TargetId, Place]:
-    """1.0.0 is good everywhere; 1.1.0 added a table at the canary and was rolled back for an alarm."""
-    released(company, "1.0.0")
-    with_table(company, "1.1.0", named=named)
-    plan = company.plan("1.1.0")
-    target, place = canary_place(plan)
-    breaks(company, "1.1.0", place, "alarm")
-    assert company.promote(plan).kind is EndingKind.ROLLED_BACK
-    assert company.runs()[str(target)] == "1.0.0"
-    return target, place
-
-
-def test_a_rollback_lets_go_of_the_table_that_its_release_had_added_and_remembers_it(
-    company: Company,
-) -> None:
-    target, place = rolled_back_table(company)
-
-    assert _tables(company, place) == [("notes", False)]
-    orphan = e.Orphan(logical_id=TABLE[0], resource_type=TABLE[1], physical_id="notes")
-    assert state_of(company, target).orphans == (orphan,)
-
-
-def test_the_next_release_takes_the_table_back_in_with_its_data(company: Company) -> None:
-    target, place = rolled_back_table(company)
-    with_table(company, "1.2.0")
-    plan = company.plan("1.2.0")
-
-    assert company.promote(plan).kind is EndingKind.SUCCEEDED
-    assert set(company.runs().values()) == {"1.2.0"}
-    assert _tables(company, place) == [("notes", True)]
-    assert state_of(company, target).orphans == ()
-    (imported,) = [h.imported for h in company.cloud.history if h.imported]
-    assert [p.physical_id for p in imported] == ["notes"]

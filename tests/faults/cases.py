@@ -12,11 +12,21 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.adapters.simulated.cloud import Temper
-from tests.faults.forking import Verdict, in_child
+from tests.faults.forking import Verdict, in_child, verdict_of
 from tests.faults.stage import SWIFT, Stage
 from tests.faults.stories import STORIES, Story
 
-__all__ = ["FAMILY_SPAN", "Case", "Family", "Result", "each_in_a_child", "seeds", "set_stage", "sharing", "story_of"]
+__all__ = [
+    "FAMILY_SPAN",
+    "Case",
+    "Family",
+    "Result",
+    "each_in_a_child",
+    "seeds",
+    "set_stage",
+    "sharing",
+    "story_of",
+]
 
 FAMILY_SPAN = 1_000_000
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -83,7 +93,12 @@ def sharing(
         act(prepare(case, tmp), case)
 
     def batch(cases: Sequence[Case], tmp: Path) -> Iterator[Result]:
-        stage = prepare(cases[0], tmp)
+        try:
+            stage = prepare(cases[0], tmp)
+        except Exception as fault:  # noqa: BLE001 - no case can begin on this scene, and each has to say so
+            verdict = verdict_of(fault)
+            yield from (Result(case, verdict) for case in cases)
+            return
         for case in cases:
             yield Result(case, in_child(lambda case=case: act(stage, case)))  # type: ignore[misc]
 
@@ -94,8 +109,10 @@ def each_in_a_child(play: Play) -> Callable[[Sequence[Case], Path], Iterator[Res
     """For families whose cases have nothing in common that would be worth keeping."""
 
     def batch(cases: Sequence[Case], tmp: Path) -> Iterator[Result]:
-        for case in cases:
-            yield Result(case, in_child(lambda case=case: play(case, tmp)))  # type: ignore[misc]
+        for number, case in enumerate(cases):
+            folder = tmp / str(number)
+            folder.mkdir()
+            yield Result(case, in_child(lambda case=case, folder=folder: play(case, folder)))  # type: ignore[misc]
 
     return batch
 

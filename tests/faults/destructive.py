@@ -6,19 +6,27 @@ else. What may happen is said here by an oracle of a few lines, from the referen
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from pipeline.adapters.simulated.stack import ScriptedRelease
+from pipeline.decide.guard import findings
 from pipeline.errors import BlockedByPolicy
 from pipeline.model.ending import EndingKind as Kind
+from pipeline.model.ids import AccountId
 from pipeline.model.plan import Plan
 from pipeline.model.stack import ResourceChange
+from pipeline.ports import Place
 from tests.faults.cases import Case, Family, seeds, set_stage, sharing
 from tests.faults.sight import fail
 from tests.faults.stage import Refused, Stage
 from tests.faults.stories import STORIES, Story, first_is_there
 from tests.simulation import a_fleet
+
+if TYPE_CHECKING:
+    from pipeline.adapters.aws.reach import Reach
 
 __all__ = ["DESTRUCTIVE"]
 
@@ -87,19 +95,24 @@ PAGE = 101
 
 
 def _cases_l(large: bool) -> list[Case]:
-    """place 0: the plan meets it. 1: on the second page. 2: only after the plan was made."""
-    places = (0, 1, 2)
+    """place 0: the plan meets it. 1: behind a hundred others. 2: only after the plan was made. 3: on the second page,
+    read by the adapter itself."""
+    places = (0, 1, 2, 3)
     kinds = (*range(len(TYPES)), len(TYPES))
     return [
         Case(seeds("L") + 100 * kind + row, place)
         for kind in kinds
         for row in range(len(ROWS))
-        for place in (places if large or kind % 7 == 0 else (0,))
+        for place in (places if large or kind % 7 == 0 else (0, 3))
     ]
 
 
 SMALLEST = Story(
-    name="one client", prepare=first_is_there, tell=STORIES[0].tell, fleet=a_fleet(1), policy=STORIES[0].policy
+    name="one client",
+    prepare=first_is_there,
+    tell=STORIES[0].tell,
+    fleet=a_fleet(1),
+    policy=STORIES[0].policy,
 )
 
 
@@ -111,6 +124,9 @@ def _act_l(stage: Stage, case: Case) -> None:
     row = ROWS[case.number % 100]
     number = case.number // 100
     kind = TYPES[number] if number < len(TYPES) else HARMLESS
+    if case.place == 3:
+        _read_by_the_adapter(row, kind)
+        return
     changes = _changes(row, kind, many=case.place == 1)
     harmless = _changes(ROWS[1], HARMLESS, many=False)
     _says(stage, harmless if case.place == 2 else changes)
@@ -118,7 +134,7 @@ def _act_l(stage: Stage, case: Case) -> None:
     if case.place == 2:
         _says(stage, changes)
     came_through = plan is not None and stage.promote(plan).kind is Kind.SUCCEEDED
-    allowed = not (row.unknown or (row.harms and kind != HARMLESS)) and not _is_nested(kind, row)
+    allowed = _is_allowed(row, kind)
     ran = [h for h in stage.cloud.history if h.after == "intake@1.1.0" and h.place.account == "000000000001"]
     if ran and not allowed:
         fail("I13", f"{row} of {kind} was executed")
@@ -128,9 +144,61 @@ def _act_l(stage: Stage, case: Case) -> None:
         raise AssertionError(f"{row} of {kind} does no harm and was stopped")
 
 
-def _is_nested(kind: str, row: Row) -> bool:
+def _is_allowed(row: Row, kind: str) -> bool:
     """A nested stack whose own changes nobody has read blocks, whatever it says of itself."""
-    return kind == "AWS::CloudFormation::Stack" and row.action == "Modify"
+    unread = kind == "AWS::CloudFormation::Stack" and row.action == "Modify"
+    return not unread and not row.unknown and not (row.harms and kind != HARMLESS)
+
+
+def _read_by_the_adapter(row: Row, kind: str) -> None:
+    """Through the code that reads AWS's own answers, page by page, and then to the guard."""
+    from pipeline.adapters.aws.change_sets import ChangeSetReader
+
+    place = Place(AccountId("000000000001"), "us-east-1")
+    pages = _Pages([_as_aws_says(change) for change in _changes(row, kind, many=True)])
+    view = ChangeSetReader(cast("Reach", pages), place).read(
+        {"ChangeSetName": "tg-1", "StackName": "svc-intake"}
+    )
+    if _is_allowed(row, kind) != (not findings(view.changes)):
+        fail("I13", f"{row} of {kind} on the second page: {findings(view.changes) or 'nothing found'}")
+
+
+class _Pages:
+    """As much of the adapter's own way to AWS as reading a change set takes."""
+
+    def __init__(self, rows: list[dict[str, object]]) -> None:
+        self._rows = rows
+
+    def pages(
+        self, _place: Place, _service: str, _operation: str, **_asked: object
+    ) -> Iterator[dict[str, object]]:
+        for start in range(0, len(self._rows), PAGE - 1):
+            yield {
+                "ChangeSetName": "tg-1",
+                "ChangeSetId": "arn:aws:cloudformation:us-east-1:000000000001:changeSet/tg-1/1",
+                "StackId": "arn:aws:cloudformation:us-east-1:000000000001:stack/svc-intake/1",
+                "Status": "CREATE_COMPLETE",
+                "ExecutionStatus": "AVAILABLE",
+                "Changes": self._rows[start : start + PAGE - 1],
+            }
+
+    def landed(self, _place: Place, arn: str) -> str:
+        return arn
+
+
+def _as_aws_says(change: ResourceChange) -> dict[str, object]:
+    said: dict[str, object] = {
+        "Action": change.action,
+        "LogicalResourceId": change.logical_id,
+        "PhysicalResourceId": change.physical_id,
+        "ResourceType": change.resource_type,
+        "Scope": list(change.scope),
+    }
+    if change.replacement:
+        said["Replacement"] = change.replacement
+    if change.policy_action:
+        said["PolicyAction"] = change.policy_action
+    return {"Type": "Resource", "ResourceChange": said}
 
 
 def _changes(row: Row, kind: str, *, many: bool) -> tuple[ResourceChange, ...]:

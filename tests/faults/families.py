@@ -1,8 +1,23 @@
-"""All families, in the order of their letters."""
+"""All families, in the order of their letters.
+
+Not here: N (files that people write: tests/config, tests/cli), Q (real processes: tests/acceptance), R and T (test
+accounts), U (scripts/bench).
+"""
 
 from __future__ import annotations
 
-from tests.faults import destructive, kills, moments, rivals, statuses, transport
+from tests.faults import (
+    damage,
+    destructive,
+    judging,
+    kills,
+    machine,
+    moments,
+    replays,
+    rivals,
+    statuses,
+    transport,
+)
 from tests.faults.cases import Family
 
 __all__ = ["FAMILIES"]
@@ -15,8 +30,13 @@ FAMILIES: tuple[Family, ...] = (
     rivals.RIVALS,
     moments.CLOCKS,
     transport.STORES,
+    damage.JOURNALS,
+    damage.ARTIFACTS,
     moments.ALARMS,
     transport.ACCOUNTS,
     destructive.DESTRUCTIVE,
     statuses.WAYS_BACK,
+    machine.MACHINE,
+    replays.REPLAYS,
+    judging.JUDGE,
 )

@@ -10,6 +10,7 @@ import signal
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 __all__ = ["Verdict", "in_child", "result", "spawn", "tell_and_leave", "verdict_of"]
 
@@ -34,14 +35,14 @@ def verdict_of(fault: BaseException) -> Verdict:
 
 def in_child(work: Callable[[], None]) -> Verdict:
     """What came of it in a process of its own."""
-    pipe = spawn()
-    if pipe is None:
-        return _Child.read()
-    try:
-        work()
-    except BaseException as fault:  # noqa: BLE001 - whatever a case raises is its result
-        tell_and_leave(verdict_of(fault))
-    tell_and_leave(Verdict())
+    if spawn() is not None:
+        verdict = Verdict()
+        try:
+            work()
+        except BaseException as fault:  # noqa: BLE001 - whatever a case raises is its result
+            verdict = verdict_of(fault)
+        tell_and_leave(verdict)
+    return result()
 
 
 class _Child:
@@ -81,7 +82,7 @@ def result() -> Verdict:
     return _Child.read()
 
 
-def tell_and_leave(verdict: Verdict) -> None:
+def tell_and_leave(verdict: Verdict) -> NoReturn:
     """In the child, at its end. Never comes back."""
     os.write(_Child.writing, f"{verdict.invariant}\t{verdict.failure}\n".encode())
     os._exit(0)

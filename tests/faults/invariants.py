@@ -27,6 +27,7 @@ BEFORE: Mapping[type, tuple[Rule, ...]] = {
     e.RollbackOrdered: (of_runs.leaves_a_halt,),
     e.RunEnded: (of_runs.leaves_a_halt,),
     e.RollbackClaimed: (of_targets.may_go_back,),
+    e.ExecutionAbandoned: (of_targets.nothing_was_executed,),
     e.TargetHealthy: (of_targets.is_truly_well,),
     e.TargetJudged: (of_targets.is_truly_well,),
     e.TargetGood: (of_targets.becomes_good_only_baked,),
@@ -34,6 +35,7 @@ BEFORE: Mapping[type, tuple[Rule, ...]] = {
 AFTER: Mapping[type, tuple[Rule, ...]] = {
     e.PlanFixed: (of_runs.plan_is_sound,),
     e.TargetsClaimed: (of_runs.keeps_the_pace,),
+    e.TargetClaimed: (of_runs.regions_take_turns,),
 }
 NONE: tuple[Rule, ...] = ()
 

@@ -21,6 +21,8 @@ __all__ = ["ONE_KILL", "TWO_KILLS"]
 
 MOMENTS = tuple(Moment)
 WORLDS = 3
+LAGGING = 1
+"""The world in which descriptions lag behind and CreateChangeSet takes no token: two deaths happen there."""
 SECOND = 60
 """A second death comes within so many calls of the first."""
 
@@ -36,10 +38,13 @@ def calls_of(world: int, name: str) -> tuple[str, ...]:
     """The labels of all calls of the undisturbed story."""
     story = next(story for story in STORIES if story.name == name)
     with TemporaryDirectory() as folder:
-        stage = set_stage(story, Path(folder), world)
-        with suppress(Exception):  # a story that fails undisturbed fails again in its cases, which say so
+        # A story that fails undisturbed fails again in its cases, which say so: one of them has to be there.
+        seen = ["journal.append"]
+        with suppress(Exception):
+            stage = set_stage(story, Path(folder), world)
+            seen = stage.wire.seen
             stage.play(story.tell)
-    return tuple(stage.wire.seen)
+    return tuple(seen)
 
 
 def _changing(calls: tuple[str, ...]) -> tuple[int, ...]:
@@ -94,10 +99,10 @@ def _batch_a(cases: Sequence[Case], tmp: Path) -> Iterator[Result]:
             return Strike(moment=_parts(case.number)[2])
         return None
 
-    stage = set_stage(story, tmp, world)
-    stage.wire.hook = hook
     verdict = Verdict()
     try:
+        stage = set_stage(story, tmp, world)
+        stage.wire.hook = hook
         _tell(stage, story)
     except BaseException as fault:
         if not child and not isinstance(fault, Exception):
@@ -128,10 +133,10 @@ def _cases_b(large: bool) -> list[Case]:
     """Pairs drawn from a seed: first anywhere worth it, then soon after."""
     chance = Random(7)
     wanted = 50_000 if large else 2_000
-    found = set()
+    found: set[Case] = set()
     while len(found) < wanted:
         number = chance.randrange(len(STORIES))
-        calls = calls_of(0, STORIES[number].name)
+        calls = calls_of(LAGGING, STORIES[number].name)
         place = chance.choice(_changing(calls))
         found.add(Case(seeds("B") + 1000 * chance.randrange(SECOND * 9) + number, place))
     return sorted(found, key=lambda case: (case.number % 1000, case))
@@ -139,7 +144,7 @@ def _cases_b(large: bool) -> list[Case]:
 
 def _play_b(case: Case, tmp: Path) -> None:
     story = STORIES[case.number % 1000]
-    stage = set_stage(story, tmp)
+    stage = set_stage(story, tmp, LAGGING)
     stage.wire.hook = _Twice(case)
     _tell(stage, story)
 
@@ -179,10 +184,10 @@ def _batch_b(cases: Sequence[Case], tmp: Path) -> Iterator[Result]:
             return second(number, label)
         return None
 
-    stage = set_stage(story, tmp)
-    stage.wire.hook = hook
     verdict = Verdict()
     try:
+        stage = set_stage(story, tmp, LAGGING)
+        stage.wire.hook = hook
         _tell(stage, story)
     except BaseException as fault:
         if second is None and not isinstance(fault, Exception):

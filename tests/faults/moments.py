@@ -57,7 +57,10 @@ def _cases_f(large: bool) -> list[Case]:
         for jump in range(len(JUMPS)):
             chance = Random(100 * number + jump)
             wanted = 40 if large else 4
-            found += [Case(seeds("F") + 100 * jump + number, place) for place in chance.sample(places, min(wanted, len(places)))]
+            found += [
+                Case(seeds("F") + 100 * jump + number, place)
+                for place in chance.sample(places, min(wanted, len(places)))
+            ]
     return found
 
 
@@ -104,7 +107,11 @@ UNREADABLE = 20
 
 
 def _cases_j(large: bool) -> list[Case]:
-    series = [Case(seeds("J") + number, wave) for number in range(len(SERIES)) for wave in ((1, 2, 3) if large else (2,))]
+    series = [
+        Case(seeds("J") + number, wave)
+        for number in range(len(SERIES))
+        for wave in ((1, 2, 3) if large else (2,))
+    ]
     errors = [Case(seeds("J") + 1000 + number, 2) for number in range(UNREADABLE)]
     return series + errors
 
@@ -120,13 +127,17 @@ def _act_j(stage: Stage, case: Case) -> None:
     if states:
         template = stage.client_template("1.1.0")
         stage.cloud.alarm(
-            AlarmSeries(name="own-alarm", states=states, period=STEP, template=template, account=victim.account)
+            AlarmSeries(
+                name="own-alarm", states=states, period=STEP, template=template, account=victim.account
+            )
         )
     else:
         kinds = (FaultKind.THROTTLED, FaultKind.REFUSED, FaultKind.UNAVAILABLE, FaultKind.GARBLED)
         nth = 1 + (case.number - 1000) // len(kinds)
         stage.cloud.fault(
-            Fault(kind=kinds[case.number % len(kinds)], call="alarms", account=victim.account, nth=nth, times=0)
+            Fault(
+                kind=kinds[case.number % len(kinds)], call="alarms", account=victim.account, nth=nth, times=0
+            )
         )
     ending = stage.promote(plan)
     stage.assert_at_rest()

@@ -32,7 +32,11 @@ def lands_where_planned(check: Sight, stream: str, target: TargetRecord, done: H
     if run is None:
         fail("I20", f"{done.place} is changed for {stream}, which is in no plan")
     planned = run.targets[target_id(stream)]
-    if (planned.account, planned.id.region, planned.stack) != (done.place.account, done.place.region, done.stack):
+    if (planned.account, planned.id.region, planned.stack) != (
+        done.place.account,
+        done.place.region,
+        done.stack,
+    ):
         fail("I20", f"{stream} is changed at {done.place}, planned in {planned.account}")
 
 
@@ -46,8 +50,8 @@ def takes_effect_once(stream: str, target: TargetRecord, done: Happening) -> Non
     if attempt.begun:
         fail("I9", f"{stream} is changed twice under one token")
     step = (attempt.plan, attempt.direction, attempt.number)
-    if attempt.continuing:
-        return
+    if attempt.continuing or done.outcome.value.startswith("IMPORT_"):
+        return  # on the way, and no end of it
     if step in target.succeeded:
         fail("I9", f"{stream} is taken {attempt.direction} twice by one release")
     # A way back that failed may be tried again; a way forward only when a person says so.
@@ -58,6 +62,8 @@ def takes_effect_once(stream: str, target: TargetRecord, done: Happening) -> Non
 def is_what_was_planned(stream: str, target: TargetRecord, done: Happening) -> None:
     """I5 forward, I12 back"""
     direction = target.made[done.token].direction
+    if done.how != "change set" or done.outcome.value.startswith("IMPORT_"):
+        return
     if direction is e.Direction.FORWARD and done.after != target.release:
         fail("I5", f"{stream} gets {done.after}, not {target.release}")
     if direction is e.Direction.BACK and done.after != target.before:
@@ -86,6 +92,10 @@ def is_truly_well(check: Sight, entry: e.Envelope) -> None:
     event = entry.event
     if isinstance(event, e.TargetJudged) and event.verdict is not e.Verdict.PASS:
         return
+    record = check.record.target(entry.stream)
+    runs = check.runs(entry.stream)
+    if runs != record.release and record.now in (Now.FLYING, Now.HEALTHY):
+        fail("I4", f"{entry.stream} is called well on {record.release} and runs {runs or 'nothing'}")
     if not check.exact_moments:
         return
     sick = check.sick(entry.stream)
@@ -99,6 +109,14 @@ def becomes_good_only_baked(check: Sight, entry: e.Envelope) -> None:
     run = check.record.runs.get(target.release)
     if target.now is not Now.HEALTHY or run is None:
         fail("I18", f"{entry.stream} becomes good while {target.now.value}")
+
+
+def nothing_was_executed(check: Sight, entry: e.Envelope) -> None:
+    """I9: what is given up for certain has truly never begun"""
+    record = check.record.target(entry.stream)
+    begun = [attempt.token for attempt in record.made.values() if attempt.open and attempt.begun]
+    if begun and record.latest in begun:
+        fail("I9", f"{entry.stream} gives up {record.latest}, which was executed")
 
 
 # --- going back ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,16 @@ from pipeline.model.ids import AccountId, Digest, TargetId
 from pipeline.model.plan import Plan, PlannedTarget, plan_digest
 from pipeline.ports import Place
 
-__all__ = ["Attempt", "Now", "Record", "RunRecord", "StreamRecord", "TargetRecord", "WaveRecord", "parse_stream"]
+__all__ = [
+    "Attempt",
+    "Now",
+    "Record",
+    "RunRecord",
+    "StreamRecord",
+    "TargetRecord",
+    "WaveRecord",
+    "parse_stream",
+]
 
 
 class Now(Enum):
@@ -65,8 +74,11 @@ class TargetRecord:
     looked: bool = False
     changed: bool = False
     """the cloud has changed something here for this run"""
+    well_since: datetime | None = None
     attempt: int = 0
     made: dict[str, Attempt] = field(default_factory=dict)
+    latest: str = ""
+    """the token of the newest of them"""
     succeeded: set[tuple[Digest | None, e.Direction, int]] = field(default_factory=set)
 
 
@@ -167,6 +179,8 @@ class Record:
 
     def _target(self, stream: str, entry: e.Envelope) -> None:
         record, event = self.target(stream), entry.event
+        if isinstance(event, e.TargetHealthy):
+            record.well_since = entry.at
         match event:
             case e.TargetClaimed():
                 made = record.made
@@ -186,7 +200,7 @@ class Record:
                 self.targets[stream] = fresh
             case e.ExecutionIntended(action_id=token):
                 attempt = Attempt(token, record.direction, record.plan, record.attempt)
-                record.made[token] = attempt
+                record.made[token], record.latest = attempt, token
                 self.tokens[token] = (stream, attempt)
             case e.ContinueIntended(action_id=token):
                 going_on = Attempt(token, record.direction, record.plan, record.attempt, continuing=True)
@@ -215,7 +229,9 @@ def _learn_of_target(record: TargetRecord, event: e.Event) -> None:
         case e.TargetSkipped():
             record.now = Now.SKIPPED
         case e.RollbackClaimed(release=release) if release == record.release:
-            record.now, record.direction = Now.GOING_BACK, e.Direction.BACK
+            record.now, record.direction, record.latest = Now.GOING_BACK, e.Direction.BACK, ""
+        case e.ChangeSetIntended() | e.StackSettled():
+            record.latest = ""
         case e.TargetRolledBack():
             record.now = Now.RESTORED
             record.goods = [good for good in record.goods if good != record.release]

@@ -26,7 +26,7 @@ NESTED = len(STORIES)
 def _cases_e(large: bool) -> list[Case]:
     """seed = 100 x draw + story; the draw says how the second one ends and whether a third comes."""
     chance = Random(11)
-    found = set()
+    found: set[Case] = set()
     while len(found) < (20_000 if large else WANTED):
         number = chance.randrange(NESTED)
         place = chance.choice(boundaries(list(calls_of(0, STORIES[number].name))))

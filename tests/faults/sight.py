@@ -61,11 +61,14 @@ class Effect:
 
 
 class Sight:
-    """sick: how the stack of a target is broken right now, by the cloud's own account: empty where it is well."""
+    """sick, runs: how the stack of a target is broken right now, and what it runs, by the cloud's own account."""
 
-    def __init__(self, sick: Callable[[str], frozenset[str]], canary_cap: int) -> None:
+    def __init__(
+        self, sick: Callable[[str], frozenset[str]], runs: Callable[[str], str], canary_cap: int
+    ) -> None:
         self.record = Record()
         self.sick = sick
+        self.runs = runs
         self.canary_cap = canary_cap
         self.checks = 0
         self.latest: datetime | None = None

@@ -26,6 +26,7 @@ def planned(stage: Stage) -> Stage:
     """With its next plan made before anything fails."""
     return stage.plan_ahead("1.1.0") if stage.plans else stage
 
+
 # --- C: transport --------------------------------------------------------------------------------------------------
 
 CALLS = (
@@ -118,8 +119,13 @@ class _Refusal:
 
 REFUSALS = (
     _Refusal(("append",), lambda: StreamMoved("somebody was faster")),
-    _Refusal(("append", "take", "renew", "give_back"), lambda: AnswerLost("the store's answer is lost"), True),
-    _Refusal(("append", "take", "renew", "read", "head", "current"), lambda: AnswerLost("nothing reached the store")),
+    _Refusal(
+        ("append", "take", "renew", "give_back"), lambda: AnswerLost("the store's answer is lost"), True
+    ),
+    _Refusal(
+        ("append", "take", "renew", "read", "head", "current"),
+        lambda: AnswerLost("nothing reached the store"),
+    ),
     _Refusal(("append", "read", "head", "current"), lambda: Throttled("the store is throttled")),
     _Refusal(("append", "read", "head", "renew"), lambda: OperationFailed("the disk is full")),
     _Refusal(("head", "read"), None),

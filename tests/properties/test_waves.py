@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decide.canary import Trait, canary_size, draw_canary, stratum_of
@@ -45,6 +45,7 @@ policies = st.builds(WavePolicy, canary=st.builds(CanaryPolicy, clients=st.integ
 seeds = st.text(max_size=8)
 
 
+@settings(deadline=None)
 @given(clients=candidates, policy=policies, seed=seeds, served=st.booleans())
 def test_every_target_is_in_exactly_one_wave(
     clients: list[Candidate], policy: WavePolicy, seed: str, served: bool
@@ -58,6 +59,7 @@ def test_every_target_is_in_exactly_one_wave(
     assert len({wave.name for wave in waves}) == len(waves)
 
 
+@settings(deadline=None)
 @given(clients=candidates, policy=policies, seed=seeds, data=st.data())
 def test_waves_do_not_depend_on_the_order_of_the_fleet(
     clients: list[Candidate], policy: WavePolicy, seed: str, data: st.DataObject
@@ -67,6 +69,7 @@ def test_waves_do_not_depend_on_the_order_of_the_fleet(
     assert cut_waves(SERVICE, shuffled, policy, seed) == cut_waves(SERVICE, clients, policy, seed)
 
 
+@settings(deadline=None)
 @given(clients=candidates, policy=policies, seed=seeds)
 def test_the_service_comes_first_then_the_canary_then_the_rest(
     clients: list[Candidate], policy: WavePolicy, seed: str
@@ -78,6 +81,7 @@ def test_the_service_comes_first_then_the_canary_then_the_rest(
     assert set(kinds[len(expected) :]) <= {WaveKind.WAVE}
 
 
+@settings(deadline=None)
 @given(clients=candidates, policy=policies, seed=seeds)
 def test_a_client_is_in_one_wave_with_its_regions_in_its_own_order(
     clients: list[Candidate], policy: WavePolicy, seed: str
@@ -90,6 +94,7 @@ def test_a_client_is_in_one_wave_with_its_regions_in_its_own_order(
         assert tuple(t for t in homes[0].targets if t.owner == client.client) == client.targets
 
 
+@settings(deadline=None)
 @given(clients=candidates, policy=policies, seed=seeds)
 def test_a_bolder_ring_never_comes_after_a_more_careful_one_unless_sizes_name_a_ring(
     clients: list[Candidate], policy: WavePolicy, seed: str
@@ -139,6 +144,7 @@ def covered(clients: list[Candidate], draw: CanaryDraw) -> frozenset[Trait]:
     return frozenset[Trait]().union(*(c.traits for c in clients if c.client in draw.canaries))
 
 
+@settings(deadline=None)
 @given(clients=varied, wanted=st.integers(1, 8), seed=seeds)
 def test_a_canary_is_never_larger_than_asked_for_and_leaves_one_behind_of_more_than_three(
     clients: list[Candidate], wanted: int, seed: str
@@ -150,6 +156,7 @@ def test_a_canary_is_never_larger_than_asked_for_and_leaves_one_behind_of_more_t
     assert len(clients) <= 3 or len(draw.canaries) < len(clients)
 
 
+@settings(deadline=None)
 @given(clients=varied, wanted=st.integers(1, 8), seed=seeds)
 def test_strata_hold_all_who_could_be_drawn_and_nobody_else(
     clients: list[Candidate], wanted: int, seed: str
@@ -165,6 +172,7 @@ def test_strata_hold_all_who_could_be_drawn_and_nobody_else(
         assert set(stratum.canaries) <= set(stratum.clients)
 
 
+@settings(deadline=None)
 @given(clients=varied, wanted=st.integers(1, 8), seed=seeds)
 def test_who_opted_out_and_who_would_not_change_go_first_only_where_nobody_else_is(
     clients: list[Candidate], wanted: int, seed: str
@@ -177,6 +185,7 @@ def test_who_opted_out_and_who_would_not_change_go_first_only_where_nobody_else_
     assert all(client.traits for client in first) or not any(c.traits for c in willing or clients)
 
 
+@settings(deadline=None)
 @given(clients=varied, wanted=st.integers(1, 6), seed=seeds)
 def test_a_larger_canary_never_covers_less(clients: list[Candidate], wanted: int, seed: str) -> None:
     fewer, more = drawn(clients, wanted, seed), drawn(clients, wanted + 1, seed)
@@ -184,6 +193,7 @@ def test_a_larger_canary_never_covers_less(clients: list[Candidate], wanted: int
     assert len(covered(clients, more)) >= len(covered(clients, fewer))
 
 
+@settings(deadline=None)
 @given(clients=varied, wanted=st.integers(1, 8), seed=seeds)
 def test_what_is_not_covered_is_told_and_nothing_else(
     clients: list[Candidate], wanted: int, seed: str
@@ -194,6 +204,7 @@ def test_what_is_not_covered_is_told_and_nothing_else(
     assert len(draw.uncovered) == len(everything - covered(clients, draw))
 
 
+@settings(deadline=None)
 @given(clients=varied, seed=seeds)
 def test_a_canary_with_a_seat_for_each_trait_covers_all_that_the_willing_can(
     clients: list[Candidate], seed: str
@@ -207,6 +218,7 @@ def test_a_canary_with_a_seat_for_each_trait_covers_all_that_the_willing_can(
         assert covered(clients, draw) == possible
 
 
+@settings(deadline=None)
 @given(clients=varied, wanted=st.integers(1, 5), seed=seeds, data=st.data())
 def test_a_draw_can_be_drawn_again_by_anybody_who_knows_its_seed(
     clients: list[Candidate], wanted: int, seed: str, data: st.DataObject
@@ -216,6 +228,7 @@ def test_a_draw_can_be_drawn_again_by_anybody_who_knows_its_seed(
     assert drawn(data.draw(st.permutations(clients)), wanted, draw.seed) == draw
 
 
+@settings(deadline=None)
 @given(clients=varied, wanted=st.integers(1, 5), seed=seeds)
 def test_a_draw_that_left_nothing_to_chance_does_not_call_itself_random(
     clients: list[Candidate], wanted: int, seed: str
@@ -226,6 +239,7 @@ def test_a_draw_that_left_nothing_to_chance_does_not_call_itself_random(
     assert open_strata or not draw.randomised
 
 
+@settings(deadline=None)
 @given(clients=varied, policy=policies, seed=seeds)
 def test_only_the_wave_for_the_late_is_empty_and_it_comes_last(
     clients: list[Candidate], policy: WavePolicy, seed: str

@@ -51,6 +51,7 @@ class Company:
         values = {(f.table, f.key): f.value for f in self.done.filled if f.table == "tools"}
         self.tools = AccountId(values["tools", "account"])
         self.key = values["tools", "release_key"]
+        self.journal_key = values["tools", "journal_key"]
         self.bucket = f"tidegate-artifacts-{self.tools}-us-east-1"
 
     def bootstrap(self) -> Bootstrapped:
@@ -195,21 +196,25 @@ def test_artifacts_are_written_once_by_build_read_by_accounts_and_never_deleted(
         assert refused(s3(identity, "delete_object"))
 
 
-def test_only_build_signs(company: Company) -> None:
+@pytest.mark.parametrize(("key", "signer"), [("release", "TidegateBuild"), ("journal", "TidegatePromote")])
+def test_build_signs_releases_promote_signs_the_journal_and_nobody_both(
+    company: Company, key: str, signer: str
+) -> None:
     def sign(identity: Identity) -> Callable[[], object]:
         return lambda: company.aws.call(
             identity,
             "kms",
             "us-east-1",
             "sign",
-            KeyId=company.key,
+            KeyId=company.key if key == "release" else company.journal_key,
             Message=b"0" * 32,
             MessageType="DIGEST",
             SigningAlgorithm="ECDSA_SHA_256",
         )
 
-    sign(company.role("TidegateBuild"))()
-    for name in ("TidegatePromote", "TidegateTest"):
+    assert company.key != company.journal_key
+    sign(company.role(signer))()
+    for name in {"TidegateBuild", "TidegatePromote", "TidegateTest"} - {signer}:
         assert refused(sign(company.role(name)))
 
 

@@ -11,7 +11,7 @@ from pipeline.errors import ApprovalMissing, UsageError
 from pipeline.model import event as e
 from pipeline.model.plan import plan_digest
 from pipeline.model.run_state import RunState
-from stages.approve import Approver, approve
+from stages.approve import Approver, approve, comment_for
 from stages.lanes import ask_lane, refuse_unapproved, skips_of
 from tests.stages.desk import ADA, BOB, RUNNER, Desk, a_gated_plan
 
@@ -73,7 +73,8 @@ def test_it_waits_until_somebody_else_has_approved_it() -> None:
         refuse_unapproved(desk.plan, run, desk.clock)
     assert caught.value.exit_code == 6
     assert caught.value.details[:3] == skips_of(desk.plan, run, FULL)
-    assert "never skipped" in caught.value.details[-1]
+    assert "never skipped" in caught.value.details[-2]
+    assert comment_for(desk.plan, "lane:full") in caught.value.details[-1]
     assert "release approve intake@1.4.0 --lane full" in caught.value.remedy
 
     approved = approve(desk.plan, "lane:full", Approver(identity=BOB, actor=BOB), desk.journal, desk.clock)

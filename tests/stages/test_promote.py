@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.adapters.simulated.cloud import Break
 from pipeline.errors import (
+    ApprovalMissing,
     EffectDiffers,
     EvidenceMissing,
     IntegrityBroken,
@@ -19,6 +20,7 @@ from pipeline.errors import (
     PlanStale,
     ReleaseError,
     ReleaseHalted,
+    ReleasePaused,
     RollbackIncomplete,
 )
 from pipeline.model import event as e
@@ -26,9 +28,10 @@ from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import AccountId, Digest, ReleaseName, TargetId
 from pipeline.model.plan import Deployable, Plan, plan_digest
 from pipeline.model.release import Evidence
-from pipeline.model.run_state import Run, RunState, WaveState, fold_run
+from pipeline.model.run_state import Run, RunState, WaveState, WaveStatus, fold_run
 from pipeline.model.target_state import Phase, TargetState
 from pipeline.ports import Place
+from stages.pause import pause
 from stages.promote import Admission, active_release, admit, error_of, read_targets
 from stages.rollback import RollbackScope
 from tests.simulation import SERVICE, Company, digest_of
@@ -298,7 +301,10 @@ def test_a_release_waits_for_another_one_that_is_under_way(company: Company) -> 
         5,
         "intake@1.0.0 is under way and intake@1.1.0 has to wait",
         "intake@1.0.0 is RUNNING",
-        "`release promote intake@1.0.0` goes on with it; `release halt intake@1.0.0 --reason …` stops it",
+        (
+            "`release promote intake@1.0.0` goes on with it; `release halt intake@1.0.0 --reason …` or `release pause"
+            " intake@1.0.0 --reason …` makes it give way"
+        ),
     )
 
 
@@ -353,10 +359,31 @@ def test_a_halted_release_gives_way_only_when_nothing_of_it_is_in_flight(company
     assert said(refused(company, new))[:3] == (
         LeaseHeld,
         5,
-        f"{open_one} is still in flight for intake@1.0.0, which is halted",
+        f"{open_one} is still in flight for intake@1.0.0, which starts nothing more",
     )
     tell_target(company, open_one, e.TargetReleased(reason="halted"))
     assert admitted(company, new).run is Run.PLANNED
+
+
+def test_a_paused_release_gives_way_too_and_the_way_back_stays_the_last_verified_one(
+    company: Company,
+) -> None:
+    company.promote(planned(company, "1.0.0"))
+    company.clock.advance(timedelta(minutes=1))
+    old = planned(company, "1.1.0")
+    company.promote(old, blocked=True)
+    pause(old, "wait", "sso:kim", company.journal, company.latch, company.clock)
+    assert company.promote(old).kind is EndingKind.PAUSED
+    company.clock.advance(timedelta(minutes=1))
+    new = planned(company, "1.2.0")
+    assert company.promote(new).kind is EndingKind.SUCCEEDED
+
+    assert company.run(old).run is Run.SUPERSEDED
+    # 1.1.0 was healthy there and never baked.
+    (service,) = new.waves[0].targets
+    back = read_targets(company.journal, new)[service].previous_good
+    assert back is not None
+    assert back.release == "intake@1.0.0"
 
 
 def test_a_refused_plan_supersedes_nothing(company: Company) -> None:
@@ -424,6 +451,7 @@ def meaning(
         EndingKind.WAVE_PASSED,
         EndingKind.INTERRUPTED,
         EndingKind.SUPERSEDED,
+        EndingKind.WAITING,
     ],
 )
 def test_an_ending_as_planned_is_no_error(company: Company, kind: EndingKind) -> None:
@@ -436,7 +464,7 @@ def test_a_halt_exits_3_and_says_what_stands_where_and_what_to_type(company: Com
     broken = TargetState(phase=Phase.FAILED, reason="no answer")
     remedy = (
         "see `release status intake@1.0.0`; then `release rollback intake@1.0.0 --wave 2 --reason …`"
-        " or `release resume intake@1.0.0 --reason …`"
+        ", `release retry intake@1.0.0 --reason …` or `release resume intake@1.0.0 --reason …`"
     )
     fault = meaning(plan, EndingKind.HALTED, run, [TargetState(), broken])
 
@@ -457,6 +485,75 @@ def test_a_halt_names_waves_as_people_count_them_where_there_is_no_service_wave(
 
     assert fault is not None
     assert "--wave 2 " in fault.remedy
+
+
+def test_a_halt_without_a_failure_offers_no_retry(company: Company) -> None:
+    fault = meaning(planned(company, "1.0.0"), EndingKind.HALTED, RunState(run=Run.HALTED, halted_in=1))
+
+    assert fault is not None
+    assert "release retry" not in fault.remedy
+
+
+def test_a_pause_exits_12_and_says_until_when_it_waits(company: Company) -> None:
+    plan = planned(company, "1.0.0")
+    until = company.clock.now() + timedelta(days=7)
+    run = RunState(run=Run.PAUSED, paused_because="lunch", paused_by="sso:kim", waiting_until=until)
+    fault = meaning(plan, EndingKind.PAUSED, run)
+
+    assert fault is not None
+    assert said(fault) == (
+        ReleasePaused,
+        12,
+        "intake@1.0.0 is paused by sso:kim: no answer",
+        f"of 8 targets: 8 HEALTHY; it waits until {until:%Y-%m-%d %H:%M} UTC and is halted then",
+        "`release resume intake@1.0.0 --reason …` or `release rollback intake@1.0.0 --wave 0 --reason …`",
+    )
+
+
+def test_what_the_judge_could_not_tell_exits_12_and_names_the_evidence(company: Company) -> None:
+    plan = planned(company, "1.0.0")
+    look = e.WaveJudged(
+        wave=1, look=1, verdict=e.Verdict.INCONCLUSIVE, reason="few", evidence=digest_of("evidence")
+    )
+    unclear = WaveState(status=WaveStatus.INCONCLUSIVE, reason="few requests", looks=(look,))
+    run = RunState(
+        run=Run.PAUSED, waves=(WaveState(status=WaveStatus.PASSED), unclear, WaveState(), WaveState())
+    )
+    fault = meaning(plan, EndingKind.PAUSED, run)
+
+    assert fault is not None
+    assert (type(fault), fault.problem) == (
+        ReleasePaused,
+        "canary of intake@1.0.0 is neither proven good nor bad: few requests",
+    )
+    seen = digest_of("evidence")[7:19]
+    assert f"release resume intake@1.0.0 --evidence {seen} --reason …" in fault.remedy
+    assert "release rollback intake@1.0.0 --wave 1 --reason …" in fault.remedy
+    assert "release explain intake@1.0.0" in fault.remedy
+
+
+def test_an_approval_that_is_missing_exits_6_and_says_who_may_not_give_it(company: Company) -> None:
+    plan = planned(company, "1.0.0")
+    waves = (
+        WaveState(status=WaveStatus.PASSED),
+        WaveState(status=WaveStatus.GATED),
+        WaveState(),
+        WaveState(),
+    )
+    run = RunState(run=Run.RUNNING, starter="sso:ada", waves=waves)
+    fault = meaning(plan, EndingKind.AWAITING_APPROVAL, run)
+
+    assert fault is not None
+    assert said(fault) == (
+        ApprovalMissing,
+        6,
+        "intake@1.0.0 is not going on: no answer",
+        "of 8 targets: 8 HEALTHY; it waits",
+        (
+            "anybody but sso:ada runs `release approve intake@1.0.0 --wave 1`; then `release promote intake@1.0.0`"
+            " goes on"
+        ),
+    )
 
 
 def test_a_rollback_by_itself_exits_3_with_the_reason_of_the_order(company: Company) -> None:

@@ -20,7 +20,15 @@ from pipeline.model.run_state import Run, RunState, WaveState, WaveStatus
 from pipeline.model.target_state import TargetState, fold_target
 from pipeline.ports import Halt
 from stages.promote import Admission
-from stages.rollback import RollbackScope, clear, halt, order_rollback, resume
+from stages.rollback import (
+    RollbackScope,
+    check_rollback,
+    choose_skips,
+    clear,
+    halt,
+    order_rollback,
+    resume,
+)
 from tests.simulation import SERVICE, Company
 
 WHO = Admission(fence=50, actor="ann")
@@ -119,6 +127,24 @@ def test_everything_goes_back_as_a_recall(company: Company) -> None:
     ]
 
 
+def test_a_stuck_rollback_goes_on_without_the_resources_that_a_person_names(company: Company) -> None:
+    released(company, "1.0.0")
+    assert refusal(
+        company, lambda: choose_skips(SERVICE, C3, ("Queue",), "it is gone", company.journal, WHO)
+    ) == (UsageError, "no rollback of intake is stuck at c3/us-east-1: it is HEALTHY")
+    stream = e.target_stream(SERVICE, C3)
+    stuck = e.TargetQuarantined(reason="stuck", command="look")
+    company.journal.append(stream, (stuck,), expected=company.journal.head(stream).seq, fence=9, actor="ci")
+    choose_skips(SERVICE, C3, ("Queue", "Topic", "Queue"), "they are gone", company.journal, WHO)
+
+    last = company.journal.read(stream)[-1]
+    assert (last.event, last.actor) == (
+        e.SkipsChosen(resources=("Queue", "Topic"), reason="they are gone"),
+        "ann",
+    )
+    assert not state_of(company, C3).quarantined
+
+
 def test_one_target_goes_back_alone(company: Company) -> None:
     plan = released(company, "1.0.0")
     ordered(company, plan, RollbackScope(target=C3))
@@ -211,6 +237,31 @@ def test_a_release_that_has_given_way_cannot_go_back(company: Company) -> None:
         UsageError,
         "intake@1.1.0 is SUPERSEDED: there is nothing to roll back",
     )
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        RollbackScope(wave=2),
+        RollbackScope(wave=7),
+        RollbackScope(wave=0, only=True),
+        RollbackScope(target=TargetId("zoe", "us-east-1")),
+    ],
+)
+def test_what_would_be_refused_is_refused_before_anybody_loses_the_lease(
+    company: Company, scope: RollbackScope
+) -> None:
+    plan = half_way(company, "1.0.0")
+
+    asked = refusal(company, lambda: check_rollback(plan, scope, company.journal))
+    assert asked == refusal(company, lambda: ordered(company, plan, scope))
+
+
+def test_to_ask_whether_a_rollback_would_be_refused_orders_none(company: Company) -> None:
+    plan = half_way(company, "1.0.0")
+    check_rollback(plan, RollbackScope(all=True), company.journal)
+
+    assert orders(company, "1.0.0") == []
 
 
 def test_waves_are_named_as_people_count_them_where_a_service_has_no_wave(company: Company) -> None:

@@ -75,7 +75,8 @@ def the_fleet() -> list[FleetRow]:
     ]
     rows += [row(client, "us-east-1", "intake", "intake@1.3.0") for client in reversed(CLIENTS)]
     rows += [row(client, "us-east-1", "notify", "notify@2.0.1") for client in CLIENTS[::2]]
-    rows.append(row("acme", "eu-west-1", "intake", "intake@1.2.0", "pinned until 2026-12-31: their audit"))
+    lagging = row("acme", "eu-west-1", "intake", "intake@1.2.0", "pinned until 2026-12-31: their audit")
+    rows.append(replace(lagging, behind=2))
     rows.append(replace(row("acme", "ap-southeast-2", "intake", ""), account="", note="could not be read"))
     return rows
 
@@ -87,6 +88,26 @@ def baking() -> RunState:
             e.PlanFixed(plan=sha(41), waves=4),
             e.WaveStarted(wave=0),
             e.WaveBaking(wave=0, until=START + timedelta(minutes=20)),
+        )
+    )
+
+
+def waiting() -> RunState:
+    """Paused, with a wave that waits for an approval, and somebody in a hurry."""
+    return fold_run(
+        entries(
+            "release/intake@1.2.0",
+            e.PlanFixed(plan=sha(41), waves=4),
+            e.WaveStarted(wave=0),
+            e.WavePassed(wave=0),
+            e.LaneAsked(lane=e.Lane.FULL, reason="late", skips=("wave 1 (canary): its bake",)),
+            e.ApprovalGiven(
+                subject="lane:full", plan=sha(41), by="sso:kim@example.com", expires=START + timedelta(days=1)
+            ),
+            e.WaveGated(
+                wave=1, gate=e.Gate.APPROVAL, reason="somebody else", deadline=START + timedelta(days=7)
+            ),
+            e.RunPaused(reason="lunch", by="sso:lee@example.com", deadline=START + timedelta(days=7)),
         )
     )
 
@@ -108,6 +129,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "status-halted.md": lambda: status_markdown(RELEASE, a_plan(), halted_run(), halted_targets(), NOW),
     "status-baking.txt": lambda: status_text(RELEASE, a_plan(), baking(), {}, NOW),
     "status-built.txt": lambda: status_text(RELEASE, None, fold_run(run_events()[:2]), {}, NOW),
+    "status-waiting.txt": lambda: status_text(RELEASE, a_plan(), waiting(), halted_targets(), NOW),
+    "status-waiting.json": lambda: as_text(status_json(RELEASE, a_plan(), waiting(), halted_targets(), NOW)),
     "plan.txt": lambda: plan_text(a_plan()),
     "plan.json": lambda: as_text(plan_json(a_plan())),
     "fleet.txt": lambda: fleet_text(the_fleet()),

@@ -175,6 +175,11 @@ SENTENCES: tuple[tuple[e.Event, str], ...] = (
         "the stuck rollback came to its end: UPDATE_ROLLBACK_COMPLETE; it differs from its template in Queue",
     ),
     (
+        e.StackImported(status="IMPORT_COMPLETE"),
+        "the import has ended: IMPORT_COMPLETE; the release itself follows",
+    ),
+    (e.OrphansApart(logical_ids=("Table",)), "has to be imported before the release: Table"),
+    (
         e.OrphansLeft(orphans=(e.Orphan(logical_id="Table", resource_type="T", physical_id="t"),)),
         "left in the account with their data: Table",
     ),

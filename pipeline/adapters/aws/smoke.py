@@ -51,6 +51,8 @@ class LambdaSmoke:
             return _unread(fault.problem)
 
     def _function(self, place: Place, stack: str, logical_id: str) -> str:
+        if stack.startswith("arn:"):
+            self._reach.landed(place, stack)
         for row in self._resources.read(place, stack, max_age=_LIST_MAX_AGE):
             if row.logical_id == logical_id and row.type == "AWS::Lambda::Function":
                 return row.physical_id

@@ -80,14 +80,20 @@ class SimulatedMetrics:
         self, place: Place, specs: Sequence[MetricSpec], windows: Sequence[MetricWindow]
     ) -> tuple[tuple[MetricReading, ...], ...]:
         """See pipeline.ports.Metrics."""
+        changes = self._changes(place)
         return self._cloud.call(
             "metrics",
             place,
-            lambda _: tuple(tuple(self._reading(place, s, w) for s in specs) for w in windows),
+            lambda _: tuple(tuple(self._reading(place, s, w, changes) for s in specs) for w in windows),
         )
 
-    def _reading(self, place: Place, spec: MetricSpec, window: MetricWindow) -> MetricReading:
-        changes = self._changes(place)
+    def _reading(
+        self,
+        place: Place,
+        spec: MetricSpec,
+        window: MetricWindow,
+        changes: Sequence[tuple[datetime, str]],
+    ) -> MetricReading:
         requests = errors = 0
         logs = 0.0
         at = window.since

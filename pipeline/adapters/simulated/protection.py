@@ -5,11 +5,14 @@ It makes the calls that the real adapter makes, so that each can be kept from it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.adapters.simulated.cloud import SimulatedCloud
 from pipeline.adapters.simulated.formation import Formation
 from pipeline.adapters.simulated.stack import Stack
-from pipeline.decide.stack_policy import GUARDED_TYPES, tightened
+from pipeline.decide.stack_policy import GUARDED_TYPES, denied, tightened
 from pipeline.errors import NotFound
+from pipeline.model.stack import ResourceChange
 from pipeline.ports import Place
 
 __all__ = ["SimulatedProtection"]
@@ -32,6 +35,10 @@ class SimulatedProtection:
             self._cloud.mutate(
                 "update_termination_protection", place, lambda f: _protect(f, stack), stack=stack
             )
+
+    def denied(self, place: Place, stack: str, changes: Sequence[ResourceChange]) -> tuple[str, ...]:
+        policy = self._cloud.call("get_stack_policy", place, lambda f: _found(f, stack).policy)
+        return denied(policy, changes)
 
     def _wanted(self, formation: Formation, name: str, spare: frozenset[str]) -> tuple[bytes | None, bool]:
         found, content = _found(formation, name), formation.content(name)

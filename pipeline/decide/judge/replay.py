@@ -1,7 +1,8 @@
 """Floor 2, decide/judge: whether a judgement recomputed from its evidence is the one that was kept. Pure.
 
 Verdicts and counts have to be equal. Numbers may differ in their last digits, because machines do not agree on the
-last bit of a logarithm; sentences repeat numbers and are not compared.
+last bit of a logarithm. Sentences repeat numbers and are not compared, and neither is the version of the judge: that
+a later one comes to the same is what is wanted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pipeline.model.judgement import Judgement
 __all__ = ["differences"]
 
 _CLOSE = 1e-4
-_SENTENCES = frozenset({"reason", "notes"})
+_SKIPPED = frozenset({"reason", "notes", "version"})
 
 
 def differences(kept: Judgement, again: Judgement) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ def differences(kept: Judgement, again: Judgement) -> tuple[str, ...]:
 def _compared(kept: Json, again: Json, path: str) -> Iterator[str]:
     if isinstance(kept, Mapping) and isinstance(again, Mapping):
         for key in sorted(kept.keys() | again.keys()):
-            if key not in _SENTENCES:
+            if key not in _SKIPPED:
                 yield from _compared(kept.get(key), again.get(key), f"{path}.{key}" if path else key)
     elif isinstance(kept, list) and isinstance(again, list) and len(kept) == len(again):
         for place, (left, right) in enumerate(zip(kept, again, strict=True)):

@@ -122,7 +122,7 @@ def _cohort_fails(evidence: CohortEvidence, m: Measured, p: float, alpha: float)
     return _Said(
         Verdict.FAIL,
         f"{m.spec.name}: {_times(c.shift)} what the clients on the old version show, {_times(m.allowed)} is"
-        f" allowed (p {number(p)}, alpha {number(alpha)})",
+        f" allowed (p {p:.2g}, alpha {alpha:g})",
     )
 
 
@@ -132,7 +132,7 @@ def _fleet_event(m: Measured, alpha: float) -> _Said | None:
     return _Said(
         Verdict.FLEET_EVENT,
         f"{m.spec.name}: the clients on the old version moved too, to {_times(m.movement.shift)} of their own"
-        f" history (p {number(m.movement.p)}); nobody is to blame, nothing goes on",
+        f" history (p {m.movement.p:.2g}); nobody is to blame, nothing goes on",
     )
 
 
@@ -151,7 +151,7 @@ def _suspects(evidence: CohortEvidence, m: Measured, alpha: float) -> list[tuple
             continue
         text = (
             f"{m.spec.name}: {point.account.client} ({point.account.account}) alone is at"
-            f" {_times(standing.beyond)} of what its own history lets expect (p {number(standing.p)})"
+            f" {_times(standing.beyond)} of what its own history lets expect (p {standing.p:.2g})"
         )
         found.append((text, standing.p))
     return sorted(found, key=lambda pair: (pair[1], pair[0]))
@@ -201,7 +201,7 @@ def _passes(evidence: CohortEvidence, m: Measured) -> _Said:
         return _Said(Verdict.PASS, text)
     if m.spec.kind is MetricKind.RATE and m.expected < policy.min_events:
         text = (
-            f"{name}: {number(m.expected)} errors were to be expected without any change, and fewer than"
+            f"{name}: {m.expected:.3g} errors were to be expected without any change, and fewer than"
             f" {policy.min_events} prove nothing"
         )
         return _Said(Verdict.INCONCLUSIVE, text, short=True)

@@ -169,3 +169,40 @@ def test_the_list_made_for_the_code_serves_the_alarms_until_the_stack_is_changed
         "list_stack_resources",
         "describe_alarms",
     ]
+
+
+def test_states_are_told_by_name_and_what_is_not_there_is_empty() -> None:
+    three = listing(
+        ("Errors", "CloudWatch::Alarm", "a"),
+        ("All", "CloudWatch::CompositeAlarm", "b"),
+        ("Late", "CloudWatch::Alarm", ""),
+    )
+    aws = ScriptedAws(
+        list_stack_resources=[three, three],
+        describe_alarms=[answer(alarm("a", "ALARM")), answer(alarm("a", "ALARM"))],
+    )
+
+    assert CloudWatchAlarms(aws, identity_of).states(PLACE, "svc-intake") == {
+        "a": "ALARM",
+        "b": "",
+        "Late": "",
+    }
+
+
+def test_an_ignored_alarm_does_not_count_whatever_its_state() -> None:
+    for state in ("ALARM", "INSUFFICIENT_DATA"):
+        found = answer(alarm("a", state), composite=(alarm("b", "OK"),))
+        aws = ScriptedAws(list_stack_resources=[TWO], describe_alarms=[found])
+
+        reading = CloudWatchAlarms(aws, identity_of).read(PLACE, "svc-intake", ("a",))
+
+        assert reading == HealthReading(healthy=True, readable=True, reason="1 alarms are OK")
+
+
+def test_an_ignored_alarm_hides_no_other() -> None:
+    found = answer(alarm("a", "ALARM"), composite=(alarm("b", "ALARM"),))
+    aws = ScriptedAws(list_stack_resources=[TWO], describe_alarms=[found])
+
+    reading = CloudWatchAlarms(aws, identity_of).read(PLACE, "svc-intake", ("a",))
+
+    assert reading == HealthReading(healthy=False, readable=True, reason="in ALARM: b")

@@ -13,6 +13,7 @@ from pipeline.adapters.local.artifacts import FolderArtifacts
 from pipeline.decide.stack_policy import tightened
 from pipeline.errors import NotFound, WrongAccount
 from pipeline.model.ids import digest
+from pipeline.model.stack import ResourceChange
 from tests.adapters.aws.places import CFN, ELSEWHERE, PLACE, STACK, identity_of
 from tests.adapters.aws.scripted import ScriptedAws
 
@@ -159,6 +160,23 @@ def test_somebody_elses_policy_is_added_to(tmp_path: Path) -> None:
 
     (given,) = asked(aws, "set_stack_policy")
     assert json.loads(stored(tmp_path, given["StackPolicyURL"]))["Statement"][0] == theirs
+
+
+def test_what_the_policies_deny_is_read_from_each_stack_for_its_own_changes(tmp_path: Path) -> None:
+    aws = ScriptedAws(
+        describe_stacks=[described(protected=True)],
+        list_stack_resources=[listed(Inner="Stack", **TABLES), listed(Forms="AWS::DynamoDB::Table")],
+        get_stack_policy=[{"StackPolicyBody": policy("Keys")}, {"StackPolicyBody": policy("Forms")}],
+    )
+    removals = [
+        ResourceChange(logical_id=name, resource_type="AWS::DynamoDB::Table", action="Remove")
+        for name in ("Forms", "Keys", "Inner/Forms", "Inner/Keys")
+    ]
+
+    denied = protection(aws, tmp_path).denied(PLACE, "svc-intake", removals)
+
+    assert denied == ("Keys", "Inner/Forms")
+    assert not [name for name in aws.operations() if name.startswith(("set_", "update_"))]
 
 
 def test_a_stack_that_is_not_there_or_elsewhere_is_not_protected(tmp_path: Path) -> None:

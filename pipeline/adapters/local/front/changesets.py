@@ -125,7 +125,7 @@ def _before(action: str, members: Members) -> tuple[Answer | None, dict[str, Any
             if repeated is not None:
                 return repeated, {}
             _creatable(members, stack)
-        case "CreateStack" | "UpdateStack":
+        case "CreateStack" | "UpdateStack" | "ContinueUpdateRollback":
             _token_is_new(members, stack)
         case "ExecuteChangeSet":
             _executable(members)
@@ -249,6 +249,8 @@ def _after(action: str, members: Members, before: Mapping[str, Any], answer: Ans
         _keep_deleted(prior)
     if action == "DescribeStacks":
         return _with_roles(answer)
+    if action == "ListStackResources" and prior is not None:
+        return _with_failures(prior, answer)
     if action == "CreateChangeSet":
         made = [found for key, found in _change_sets().items() if key not in before["sets"]]
         return _finish_change_set(members, prior, made[0], answer) if made else answer
@@ -285,6 +287,26 @@ def _with_roles(answer: Answer) -> Answer:
         if stack.get(_ROLE):
             tag = f"<StackId>{escape(stack['StackId'])}</StackId>"
             body = body.replace(tag.encode(), f"{tag}<RoleARN>{escape(stack[_ROLE])}</RoleARN>".encode(), 1)
+    return status, headers, body
+
+
+def _with_failures(stack: dict[str, Any], answer: Answer) -> Answer:
+    """What a rollback could not put back is UPDATE_FAILED, with its reason (API reference, StackResourceSummary)."""
+    if stack["StackStatus"] != "UPDATE_ROLLBACK_FAILED":
+        return answer
+    status, headers, body = answer
+    for logical_id in stack.get("_rollback_failed", {}):
+        own = [event for event in _events(stack["StackId"]) if event["LogicalResourceId"] == logical_id]
+        failed = [event for event in own if event["ResourceStatus"] == "UPDATE_FAILED"]
+        reason = escape(str(failed[-1].get("ResourceStatusReason", ""))) if failed else ""
+        head, tag, rest = body.partition(
+            f"<LogicalResourceId>{escape(logical_id)}</LogicalResourceId>".encode()
+        )
+        before, opened, after = rest.partition(b"<ResourceStatus>")
+        told = f"<ResourceStatusReason>{reason}</ResourceStatusReason>".encode()
+        body = (
+            head + tag + before + told + opened + b"UPDATE_FAILED" + after[after.find(b"</ResourceStatus>") :]
+        )
     return status, headers, body
 
 
