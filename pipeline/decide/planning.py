@@ -173,6 +173,7 @@ def assemble(
             *around.notes,
             *expired(fleet, service, now),
             *_unasked(policy, waves),
+            *_uncounted(policy, waves),
             *_reluctant(candidates),
         ),
     )
@@ -254,6 +255,14 @@ def _unasked(policy: WavePolicy, waves: Sequence[Wave]) -> tuple[str, ...]:
         f"an approval is asked for wave {number}, which this plan does not have"
         for number in sorted(set(policy.approvals) - numbers)
     )
+
+
+def _uncounted(policy: WavePolicy, waves: Sequence[Wave]) -> tuple[str, ...]:
+    if policy.judge.metrics or not any(wave.min_requests for wave in waves):
+        return ()
+    wanted = policy.canary.min_requests
+    why = "but no [[judge.metric]] counts them: it cannot pass without a person"
+    return (f"the canary is to see {wanted} requests, {why}",)
 
 
 def _reluctant(candidates: Sequence[Candidate]) -> tuple[str, ...]:

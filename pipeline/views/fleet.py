@@ -113,4 +113,6 @@ def _lagging(rows: Sequence[FleetRow]) -> list[str]:
         return []
     last = max(behind, key=lambda row: row.behind)
     where = f"{last.client}/{last.region} {last.service}"
-    return [f"{count(len(behind), 'target')} behind, the furthest by {count(last.behind, 'release')}: {where}"]
+    return [
+        f"{count(len(behind), 'target')} behind, the furthest by {count(last.behind, 'release')}: {where}"
+    ]

@@ -39,6 +39,8 @@ class TargetRow:
     previous_good: str
     reason: str
     command: str
+    owed: tuple[str, ...] = ()
+    """What somebody should look at although the target may be healthy, a sentence each."""
 
     @property
     def client(self) -> str:
@@ -200,7 +202,22 @@ def _row(target: TargetId, state: TargetState, phase: str, wave: str) -> TargetR
         previous_good=good.release if good and phase != MOVED_ON else "",
         reason=plain(state.reason) if present else "",
         command=plain(state.command) if present else "",
+        owed=_owed(state),
     )
+
+
+def _owed(state: TargetState) -> tuple[str, ...]:
+    found = []
+    if state.drifted:
+        found.append(
+            f"left out of a rollback, so that they differ from their template: {', '.join(state.drifted)}"
+        )
+    if state.unprotected:
+        found.append(f"not protected against deletion: {state.unprotected}")
+    if state.orphans:
+        names = ", ".join(orphan.logical_id for orphan in state.orphans)
+        found.append(f"kept outside the stack until a release takes them back in: {names}")
+    return tuple(plain(text) for text in found)
 
 
 def _skipped(plan: Plan | None) -> list[TargetRow]:

@@ -97,6 +97,7 @@ def _target_json(row: TargetRow) -> Json:
         "previous_good": row.previous_good or None,
         "reason": row.reason or None,
         "command": row.command or None,
+        "owed": list(row.owed),
     }
 
 
@@ -114,6 +115,7 @@ def status_text(
         _waves(page, now),
         _failing(page),
         _skipped(page),
+        _owed(page),
         ["\n  or: ".join(["next: " + page.next[0], *page.next[1:]])],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -199,3 +201,15 @@ def _skipped(page: Progress) -> list[str]:
     if len(skipped) > _MOST:
         lines.append(f"  … and {len(skipped) - _MOST} more")
     return ["skipped targets", *lines] if lines else []
+
+
+def _owed(page: Progress) -> list[str]:
+    owed = [f"  {row.id}  {text}" for row in page.targets for text in row.owed]
+    if not owed:
+        return []
+    more = (
+        [f"  … and {len(owed) - _MOST} more: release status {page.release} --json"]
+        if len(owed) > _MOST
+        else []
+    )
+    return ["to look at", *[cut(line, WIDTH) for line in owed[:_MOST]], *more]

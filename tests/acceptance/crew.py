@@ -21,6 +21,7 @@ from pipeline.model import event as e
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.release import Evidence
 from pipeline.model.run_state import RunState
+from pipeline.model.stack import OUTPUT_OF_MARK
 from pipeline.model.target_state import fold_target
 from stages.promote import read_run
 from tests.acceptance.company import ROOT, Answer, Company
@@ -106,7 +107,7 @@ class Crew:
                 self.let_go()
                 time.sleep(0.05)
         self.expected = self.begun()
-        (self.current,) = {release or "" for release in self.observed().values()}
+        (self.current,) = set(self.observed().values())
 
     def proven(self, *, held: bool = False) -> str:
         """The next version, built, with the evidence that `release test` would have left. One that holds nothing
@@ -218,9 +219,14 @@ class Crew:
     def begun(self) -> dict[str, int]:
         return {client: begun for client, (begun, _) in self.seen().items()}
 
-    def observed(self) -> dict[str, str | None]:
-        rows = self.company.release("fleet", "--live", "--json").json["targets"]
-        return {row["client"]: row["observed"] for row in rows if row["client"] in CLIENTS}
+    def observed(self) -> dict[str, str]:
+        """The release that each account's own stack names."""
+        found = {}
+        for client in CLIENTS:
+            (stack,) = self._cloudformation(client).describe_stacks(StackName=_STACK)["Stacks"]
+            outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
+            found[client] = outputs.get(OUTPUT_OF_MARK, "").split(" ")[0]
+        return found
 
     def _cloudformation(self, client: str) -> Any:
         return self.company.inside(client, "cloudformation", REGION)

@@ -17,23 +17,63 @@ pytestmark = [pytest.mark.local_aws, pytest.mark.xdist_group("acceptance-runners
 NewService = Callable[..., Service]
 
 
-def test_a_client_that_does_not_trust_the_engine_fails_for_its_own_fault(
+def test_a_client_that_does_not_trust_the_engine_is_passed_over_for_its_own_fault(
     company: Company, service: NewService
 ) -> None:
-    lamp = service(tolerance=1)
+    lamp = service()
     release = lamp.proven("1.0.0")
     file = company.root / f"{lamp.name}.json"
     company.release("plan", release, "-o", str(file))
     with _untrusting(company, "cat"):
         company.release("promote", str(file), "--until", "done")
-        (cat,) = (t for t in lamp.status("1.0.0")["targets"] if t["client"] == "cat")
-    assert cat["state"] == "FAILED"
+    (cat,) = (t for t in lamp.status("1.0.0")["targets"] if t["client"] == "cat")
+    assert cat["state"] == "SKIPPED"
     assert company.accounts["cat"] in cat["reason"]
     assert "TidegateDeploy" in cat["reason"]
     events = company.release("history", release, "--json").json["events"]
-    (fault,) = (event["event"]["fault"] for event in events if event["type"] == "TargetFailed")
-    assert fault == "account"
+    (looked,) = (event["event"] for event in events if event["type"] == "PreflightDone")
+    assert [passed["target"] for passed in looked["passed_over"]] == ["cat/eu-west-1"]
     assert lamp.touched() == {**dict.fromkeys(lamp.targets(), 1), "cat/eu-west-1": 0}
+
+
+def test_a_service_whose_every_client_is_locked_is_not_begun(company: Company, service: NewService) -> None:
+    lamp = service(max_skipped=1)
+    release = lamp.proven("1.0.0")
+    file = company.root / f"{lamp.name}.json"
+    company.release("plan", release, "-o", str(file))
+    with _untrusting(company, "cat"), _untrusting(company, "dog"), _untrusting(company, "ada"):
+        refused = company.release("promote", str(file), "--until", "done", code=8)
+    assert f"{release} was not begun" in refused.err
+    assert "no account was touched" in refused.err
+    assert [client for client in ("ada", "cat", "dog") if f"{client}/" in refused.err] == [
+        "ada",
+        "cat",
+        "dog",
+    ]
+    assert lamp.status("1.0.0")["run"]["state"] == "NONE"
+    assert lamp.touched() == dict.fromkeys(lamp.targets(), 0)
+    company.release("promote", str(file), "--until", "done")
+    assert lamp.touched() == dict.fromkeys(lamp.targets(), 1)
+
+
+def test_what_was_changed_by_hand_keeps_a_release_from_it(company: Company, service: NewService) -> None:
+    lamp = service()
+    old = lamp.everywhere("1.0.0")
+    release = lamp.proven("1.1.0")
+    resources = company.inside("dog", "cloudformation").list_stack_resources(StackName=f"svc-{lamp.name}")
+    (name,) = (
+        row["PhysicalResourceId"]
+        for row in resources["StackResourceSummaries"]
+        if row["LogicalResourceId"] == "Greeting"
+    )
+    company.inside("dog", "ssm").put_parameter(Name=name, Value="by hand", Type="String", Overwrite=True)
+    company.release("promote", release, "--until", "done")
+    (dog,) = (t for t in lamp.status("1.1.0")["targets"] if t["client"] == "dog")
+    assert (dog["state"], dog["reason"]) == (
+        "SKIPPED",
+        "Greeting, which this release touches, was changed by hand (/Value)",
+    )
+    assert lamp.observed() == {**dict.fromkeys(lamp.targets(), release), "dog/us-east-1": old}
 
 
 def test_one_clients_external_id_never_opens_anothers_role(company: Company) -> None:

@@ -22,7 +22,7 @@ from pipeline.decide.skew import Known
 from pipeline.decide.waves import Candidate, cut_waves
 from pipeline.model.fleet import Client, Fleet, FleetService, Freeze, Pin, Tools, Window
 from pipeline.model.ids import AccountId, TargetId
-from pipeline.model.judging import JudgePolicy
+from pipeline.model.judging import JudgePolicy, MetricKind, MetricSpec
 from pipeline.model.plan import (
     EffectGroup,
     EffectKind,
@@ -147,6 +147,7 @@ FLEET = Fleet(
     ),
     health_hosts=("*.example.com",),
 )
+ERRORS = MetricSpec(name="errors", kind=MetricKind.RATE, namespace="AWS/Lambda", errors="Errors")
 POLICY = WavePolicy(
     service=ServiceWavePolicy(bake=timedelta(minutes=10)),
     canary=CanaryPolicy(clients=1, bake=timedelta(hours=1), min_requests=100),
@@ -158,6 +159,7 @@ POLICY = WavePolicy(
     pace=Pace.FULL,
     on_fail=OnFailPolicy(service=OnFail.HOLD, canary=OnFail.ROLLBACK, wave=OnFail.HOLD),
     approvals=(1,),
+    judge=JudgePolicy(metrics=(ERRORS,)),
 )
 MANIFEST = Manifest(
     release=RELEASE,
@@ -213,6 +215,7 @@ def test_a_plan_is_of_this_release_and_lives_for_a_day() -> None:
             SkippedTarget(id=t("ash"), reason="is suspended"),
             SkippedTarget(id=t("oak"), reason="is suspended"),
         ),
+        judge=POLICY.judge,
     )
     assert timedelta(hours=24) == PLAN_LIFE
 
@@ -414,7 +417,7 @@ def test_what_the_run_has_to_know_is_in_the_plan_and_not_in_the_file() -> None:
         max_deferral=timedelta(days=10),
         emergency_bake=timedelta(minutes=2),
         max_skew=1,
-        judge=JudgePolicy(alpha_permille=10),
+        judge=JudgePolicy(metrics=(ERRORS,), alpha_permille=10),
     )
     plan = plan_of(FLEET, policy, Surroundings(rollback_safe=False, notes=("one thing",)))
 
@@ -423,7 +426,19 @@ def test_what_the_run_has_to_know_is_in_the_plan_and_not_in_the_file() -> None:
     assert (plan.approval_life, plan.waiting_deadline) == (timedelta(hours=8), timedelta(days=3))
     assert (plan.max_deferral, plan.emergency_bake) == (timedelta(days=10), timedelta(minutes=2))
     assert (plan.alarms_before, plan.max_skew, plan.rollback_safe) == (AlarmsBefore.RECORD, 1, False)
-    assert plan.judge == JudgePolicy(alpha_permille=10)
+    assert plan.judge == policy.judge
+
+
+def test_requests_that_nobody_counts_are_told_before_the_run() -> None:
+    uncounted = replace(POLICY, judge=JudgePolicy())
+    note = (
+        "the canary is to see 100 requests, but no [[judge.metric]] counts them:"
+        " it cannot pass without a person"
+    )
+
+    assert plan_of(FLEET, uncounted).notes == (note,)
+    assert plan_of(FLEET, POLICY).notes == ()
+    assert plan_of(FLEET, replace(uncounted, canary=CanaryPolicy(clients=1))).notes == ()
 
 
 def test_who_lags_is_in_the_plan_also_where_it_is_left_out() -> None:

@@ -1,4 +1,4 @@
-"""Trouble at single stacks of the simulated company: stuck rollbacks, broken stacks, orphans, accounts' own faults."""
+"""Trouble at single stacks of the simulated company: stuck rollbacks, broken stacks, accounts' own faults, gates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from tests.simulation import SERVICE, Company
 
 FIRST = TargetId("c1", "us-east-1")
 THIRD = TargetId("c3", "us-east-1")
-FIRST_PLACE = Place(AccountId("000000000001"), "us-east-1")
 THIRD_PLACE = Place(AccountId("000000000003"), "us-east-1")
 
 

@@ -15,6 +15,7 @@ from pipeline.model import event as e
 from pipeline.model.canonical import Json
 from pipeline.model.ids import TargetId
 from pipeline.model.run_state import RunState, fold_run
+from pipeline.model.target_event import Orphan
 from pipeline.model.target_state import Phase, TargetState
 from pipeline.views.errors import error_json, error_text
 from pipeline.views.fleet import FleetRow, fleet_json, fleet_text
@@ -215,5 +216,23 @@ def test_a_target_that_a_later_release_has_claimed_no_longer_speaks_of_this_one(
             "previous_good": None,
             "reason": None,
             "command": None,
+            "owed": [],
         }
+    ]
+
+
+def test_what_somebody_owes_a_healthy_target_is_told() -> None:
+    targets = halted_targets()
+    targets[SECOND[0]] = replace(
+        targets[SECOND[0]],
+        drifted=("Form",),
+        unprotected="AccessDenied",
+        orphans=(Orphan(logical_id="Forms", resource_type="AWS::DynamoDB::Table", physical_id="f-1"),),
+    )
+    lines = status_text(RELEASE, a_plan(), halted_run(), targets, NOW).splitlines()
+    told = lines[lines.index("to look at") + 1 :][:3]
+    assert told == [
+        "  acme/us-east-1  left out of a rollback, so that they differ from their template: Form",
+        "  acme/us-east-1  not protected against deletion: AccessDenied",
+        "  acme/us-east-1  kept outside the stack until a release takes them back in: Forms",
     ]

@@ -49,6 +49,7 @@ _HOWS = frozenset(
 )
 _NOTHING: frozenset[str] = frozenset()
 _MILD = Temper()
+_REFUSED = "Resource handler returned message: refused (HandlerErrorCode: InvalidRequest)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class Break:
     the resources are skipped or the template is mended. health: answers 500. alarm: ALARM. no data:
     INSUFFICIENT_DATA. code: another code runs than the one deployed. smoke: its own check says no. no smoke: it ends
     with an error.
-    resources, reason: what fails and what AWS says of it; the first resource where nothing is named.
+    resources, reason: what fails, and what AWS says of it; where only the reason is given, the first resource.
     after, until: health, alarms and smoke are bad from so long after the stack was complete, and up to then.
     """
 
@@ -70,7 +71,7 @@ class Break:
     after: timedelta = timedelta(0)
     until: timedelta = timedelta.max
     resources: tuple[str, ...] = ()
-    reason: str = "Resource handler returned message: refused (HandlerErrorCode: InvalidRequest)"
+    reason: str = ""
 
 
 class SimulatedCloud:
@@ -396,5 +397,8 @@ class SimulatedCloud:
 
     def _ill(self, account: AccountId, content: Content) -> Ill:
         found = self._breaks_of(account, content)
-        blamed = {name: b.reason for b in found for name in b.resources}
+        first = tuple(name for name, _ in content.release.resources[:1])
+        blamed = {
+            name: b.reason or _REFUSED for b in found for name in b.resources or (first if b.reason else ())
+        }
         return Ill(hows=frozenset(b.how for b in found), blamed=tuple(sorted(blamed.items())))

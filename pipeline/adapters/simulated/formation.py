@@ -122,8 +122,9 @@ class Formation:
         for operation in reversed(stack.operations):
             if operation.token == token and operation.started <= seen:
                 status, reason = operation.status_at(seen)
-                failed = next((r for at, _, r in operation.steps if at <= seen and "failed" in r), reason)
-                return StackSnapshot(stack_id=stack.id, status=status, reason=failed, last_token=token)
+                failed = next((r for at, _, r in operation.steps if at <= seen and "failed" in r), "")
+                why = (operation.cause or failed) if failed else reason
+                return StackSnapshot(stack_id=stack.id, status=status, reason=why, last_token=token)
         return None
 
     def template(self, name: str) -> Digest:

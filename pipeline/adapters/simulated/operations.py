@@ -44,6 +44,11 @@ class Start:
         """Undoing it fails as well."""
         return "rollback" in self.breaks
 
+    @property
+    def cause(self) -> str:
+        """As the resource's own event tells it."""
+        return ": ".join(self.blamed[0]) if self.blamed and self.fails else ""
+
     def says(self, verb: str) -> str:
         names = ", ".join(name for name, _ in self.blamed) or _first(self.wanted)
         return f"The following resource(s) failed to {verb}: [{names}]"
@@ -72,6 +77,7 @@ def _operation(start: Start, steps: Steps, *, done: datetime | None) -> Operatio
         wanted=start.wanted,
         ids_before=start.ids_before,
         ids_after=start.ids_after if good else {},
+        cause=start.cause,
     )
 
 

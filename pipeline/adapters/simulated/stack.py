@@ -91,7 +91,8 @@ class Operation:
     """after None: the operation leaves nothing. steps: from when the stack has which status.
 
     wanted: what it was to bring, whatever came of it. ids_before, ids_after: physical ids by logical id.
-    stuck: what its rollback could not undo, with the reason.
+    stuck: what its rollback could not undo, with the reason. cause: the first resource that failed, and why; empty
+    where none did, or nobody said which.
     """
 
     token: str
@@ -105,6 +106,7 @@ class Operation:
     ids_before: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
     ids_after: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
     stuck: tuple[tuple[str, str], ...] = ()
+    cause: str = ""
 
     def status_at(self, moment: datetime) -> tuple[StackStatus, str]:
         found = self.steps[0]

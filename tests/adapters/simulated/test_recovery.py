@@ -12,7 +12,7 @@ import pytest
 from botocore.session import Session
 
 from pipeline.adapters.simulated.changes import Physical
-from pipeline.adapters.simulated.cloud import Temper
+from pipeline.adapters.simulated.cloud import Break, Temper
 from pipeline.adapters.simulated.stack import CloudTimes, ScriptedRelease
 from pipeline.errors import ExecutionTokenUsed, RequestRefused, StackBusy
 from pipeline.model.stack import IN_PROGRESS, ExecutionStatus, ResourceChange, StackStatus
@@ -136,6 +136,19 @@ def test_every_status_can_be_left_behind_to_be_found(status: StackStatus) -> Non
 
     found = scene.stacks.describe(ACME, STACK)
     assert (None if found is None else found.status) == (None if status is S.DELETE_COMPLETE else status)
+
+
+def test_an_operation_tells_the_words_of_the_resource_that_failed_first() -> None:
+    quota = "Limit reached (HandlerErrorCode: ServiceLimitExceeded)"
+    scene = Scene()
+    scene.deploy(ONE, creating=True)
+    scene.cloud.breaks(Break(template=TWO.template, how="deploy", reason=quota))
+    request = scene.request(TWO)
+    scene.execute(request)
+
+    found = scene.stacks.operation(ACME, STACK, request.token)
+    assert found is not None
+    assert (found.status, found.reason) == (S.UPDATE_ROLLBACK_COMPLETE, f"Form: {quota}")
 
 
 # --- rollbacks that stick --------------------------------------------------------------------------
