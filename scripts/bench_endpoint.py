@@ -132,7 +132,7 @@ class Cloud:
     def _stack(self, call: Call) -> Stack:
         key = (call.account, call.region)
         if key not in self._stacks:
-            arn = f"arn:aws:cloudformation:{call.region}:{call.account}:stack/svc-bench/{_uuid(call.account)}"
+            arn = arn_of(call.account, call.region)
             self._stacks[key] = Stack(arn=arn, parameters={"Client": f"c{call.account}"})
         return self._stacks[key]
 
@@ -277,6 +277,10 @@ RESOURCES = (
     *((f"Topic{n}", "AWS::SNS::Topic") for n in range(17)),
 )
 """As many as a small real stack has, so that answers have a realistic size."""
+
+
+def arn_of(account: str, region: str) -> str:
+    return f"arn:aws:cloudformation:{region}:{account}:stack/svc-bench/{_uuid(account)}"
 
 
 def _uuid(account: str) -> str:

@@ -20,11 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.adapters.aws.alarms import CloudWatchAlarms
+from pipeline.adapters.aws.metrics import CloudWatchMetrics
+from pipeline.adapters.aws.protection import StackProtection
 from pipeline.adapters.aws.reach import Reach
 from pipeline.adapters.aws.resources import StackResources
 from pipeline.adapters.aws.session import Aws, Identity
+from pipeline.adapters.aws.smoke import LambdaSmoke
 from pipeline.adapters.aws.stacks import CloudFormationStacks
 from pipeline.adapters.http_health import HttpHealth
+from pipeline.adapters.local.artifacts import FolderArtifacts
 from pipeline.adapters.local.clock import SystemClock
 from pipeline.adapters.local.store import LocalStore, open_store
 from pipeline.compose.house import POOL_SIZE
@@ -155,9 +159,16 @@ def identity_of(place: Place) -> Identity:
     )
 
 
-def make_world(store: LocalStore, clock: SystemClock, aws: Aws) -> World:
+def stack_arn(account: str, region: str) -> str:
+    from bench_endpoint import arn_of
+
+    return arn_of(account, region)
+
+
+def make_world(store: LocalStore, folder: Path, clock: SystemClock, aws: Aws) -> World:
     resources = StackResources(Reach(aws, identity_of))
     prefix = f"tidegate-artifacts-{TOOLS}"
+    artifacts = FolderArtifacts(folder / "artifacts")
     return World(
         clock=clock,
         journal=store.journal,
@@ -166,13 +177,26 @@ def make_world(store: LocalStore, clock: SystemClock, aws: Aws) -> World:
         stacks=CloudFormationStacks(aws, identity_of, bucket_prefix=prefix, resources=resources),
         alarms=CloudWatchAlarms(aws, identity_of, resources),
         health=HttpHealth(),
+        smoke=LambdaSmoke(aws, identity_of, resources),
+        metrics=CloudWatchMetrics(aws, identity_of),
+        protection=StackProtection(aws, identity_of, artifacts, prefix),
+        keep=lambda document: artifacts.put(document, (REGION,))[0],
     )
+
+
+def protected_before(store: LocalStore, plan: Plan) -> None:
+    """Every stack got its policy with its first release: what is measured is the everyday one behind it."""
+    for target in plan.targets:
+        stream = e.target_stream(RELEASE.service, target.id)
+        event = e.TargetProtected(stack_id=stack_arn(target.account, REGION))
+        store.journal.append(stream, (event,), expected=0, fence=0, actor="bench")
 
 
 def promote(plan: Plan, folder: Path, aws: Aws) -> Ending:
     clock = SystemClock()
     store = open_store(folder / "state.db", clock)
-    world = make_world(store, clock, aws)
+    protected_before(store, plan)
+    world = make_world(store, folder, clock, aws)
     lease = store.leases.take("service/bench", "bench", LEASE_TTL)
     fixed = e.PlanFixed(plan=plan_digest(plan), waves=len(plan.waves))
     store.journal.append(e.release_stream(RELEASE), (fixed,), expected=0, fence=lease.fence, actor="bench")

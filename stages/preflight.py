@@ -65,7 +65,10 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightPorts:
-    """at_once: accounts that are looked at side by side; 1 in tests that have to repeat themselves exactly."""
+    """at_once: accounts that are looked at side by side; 1 in tests that have to repeat themselves exactly.
+
+    heard: called with the entry that says what was found, for progress; must not raise.
+    """
 
     clock: Clock
     journal: Journal
@@ -73,6 +76,7 @@ class PreflightPorts:
     inspection: Inspection
     artifacts: Artifacts
     at_once: int = _AT_ONCE
+    heard: Callable[[e.Envelope], None] = lambda _entry: None
 
 
 def admit_looked_at(
@@ -88,7 +92,7 @@ def admit_looked_at(
         _refuse_as_admit_would(plan, ports, who, latch)
         done = look(plan, ports)
         admit(plan, ports.journal, ports.clock, who, latch)
-        record(plan, done, ports.journal, who)
+        record(plan, done, ports, who)
     return read_run(ports.journal, plan.release)
 
 
@@ -101,7 +105,7 @@ def preflight(plan: Plan, ports: PreflightPorts, who: Admission) -> e.PreflightD
     """
     if not is_due(plan, ports.journal):
         return None
-    return record(plan, look(plan, ports), ports.journal, who)
+    return record(plan, look(plan, ports), ports, who)
 
 
 class _WouldWrite(Exception):
@@ -158,17 +162,23 @@ def look(plan: Plan, ports: PreflightPorts) -> e.PreflightDone:
     raise _refusal(plan, found)
 
 
-def record(plan: Plan, done: e.PreflightDone, journal: Journal, who: Admission) -> e.PreflightDone | None:
+def record(
+    plan: Plan, done: e.PreflightDone, ports: PreflightPorts, who: Admission
+) -> e.PreflightDone | None:
     """Append it, unless somebody has done so in the meantime. FenceLost where a newer runner has taken over."""
     stream = e.release_stream(plan.release)
     for _ in range(_ATTEMPTS):
-        entries = journal.read(stream)
+        entries = ports.journal.read(stream)
         if not _is_due(plan, fold_run(entries)):
             return None
         try:
-            journal.append(stream, (done,), expected=len(entries), fence=who.fence, actor=who.actor)
+            said = ports.journal.append(
+                stream, (done,), expected=len(entries), fence=who.fence, actor=who.actor
+            )
         except StreamMoved:
             continue  # a person's halt, say: read again, and decide again
+        for entry in said:
+            ports.heard(entry)
         return done
     raise StreamMoved(
         f"the stream of {plan.release} keeps growing",

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from pipeline.decide.pace import FAILED_PHASES
 from pipeline.decide.rollback import waves_to_roll_back
-from pipeline.errors import NotFound, ReleaseHalted, UsageError
+from pipeline.errors import NotFound, ReleaseHalted, StreamMoved, UsageError
 from pipeline.model import event as e
 from pipeline.model.ids import ReleaseName, TargetId
+from pipeline.model.members import wave_of
 from pipeline.model.plan import Plan, WaveKind, plan_digest
-from pipeline.model.run_state import ENDED, Run, RunState
+from pipeline.model.run_state import ENDED, Run, RunState, fold_run
 from pipeline.model.target_state import Phase, fold_target
 from pipeline.ports import Halt, Journal, Latch
 from stages.pause import resume_pause
@@ -30,6 +31,11 @@ __all__ = [
     "order_rollback",
     "resume",
 ]
+
+
+_ACCEPTED = FAILED_PHASES | {Phase.SKIPPED}
+"""What a resume accepts as it is: it counts against no tolerance and no cap any more."""
+_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,12 @@ def resume(plan: Plan, reason: str, journal: Journal, latch: Latch, who: Admissi
     """
     run = read_run(journal, plan.release)
     closed = latch.read(str(plan.release))
+    if run.run is Run.ROLLING_BACK:
+        raise UsageError(
+            f"{plan.release} is being rolled back, and that is not called off",
+            state="nothing was changed",
+            remedy=f"run `release promote {plan.release}`: it goes on with the rollback",
+        )
     if run.run is Run.PAUSED and closed is None:
         return resume_pause(plan, reason, who.actor, journal)
     if run.run is not Run.HALTED and closed is None:
@@ -91,7 +103,7 @@ def resume(plan: Plan, reason: str, journal: Journal, latch: Latch, who: Admissi
         _append(journal, plan.release, e.RunHalted(reason=closed.reason, by=closed.actor), who)
     if run.run not in ENDED:
         targets = read_targets(journal, plan)
-        failed = tuple(sorted(t for t, state in targets.items() if state.phase in FAILED_PHASES))
+        failed = tuple(sorted(t for t, state in targets.items() if state.phase in _ACCEPTED))
         _append(journal, plan.release, e.RunResumed(reason=reason, forgiven=failed), who)
     latch.open(str(plan.release))
     return read_run(journal, plan.release)
@@ -143,13 +155,32 @@ def order_rollback(
     plan: Plan, scope: RollbackScope, reason: str, journal: Journal, who: Admission
 ) -> RunState:
     """Record the order; the engine carries it out, each target to its own previous good release."""
-    run = read_run(journal, plan.release)
-    order = _wanted(plan, run, scope, reason, who.actor)
-    if _admit_order(plan, run, order, journal):
-        _append(journal, plan.release, order, who)
+    order = _ordered(plan, scope, reason, journal, who)
     if order.recall:
         _recall(plan.release, journal, who)
     return read_run(journal, plan.release)
+
+
+def _ordered(
+    plan: Plan, scope: RollbackScope, reason: str, journal: Journal, who: Admission
+) -> e.RollbackOrdered:
+    """Of the very run it was decided on: a runner that has just lost its lease may still have begun a wave, and what
+    it began goes back as well."""
+    stream = e.release_stream(plan.release)
+    for attempt in range(_ATTEMPTS):
+        entries = journal.read(stream)
+        run = fold_run(entries)
+        order = _wanted(plan, run, scope, reason, who.actor)
+        if not _admit_order(plan, run, order, journal):
+            return order
+        try:
+            journal.append(stream, (order,), expected=len(entries), fence=who.fence, actor=who.actor)
+        except StreamMoved:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            continue
+        break
+    return order
 
 
 def _wanted(plan: Plan, run: RunState, scope: RollbackScope, reason: str, actor: str) -> e.RollbackOrdered:
@@ -216,7 +247,7 @@ def _recall(release: ReleaseName, journal: Journal, who: Admission) -> None:
 def _order(plan: Plan, run: RunState, scope: RollbackScope, reason: str, actor: str) -> e.RollbackOrdered:
     if scope.target is not None:
         try:
-            number = plan.wave_of(scope.target)
+            number = wave_of(plan, run, scope.target)
         except KeyError:
             raise NotFound(
                 f"{scope.target} is not in the plan of {plan.release}",

@@ -395,7 +395,8 @@ class House:
 
     def admit(self, plan: Plan, held: Held) -> RunState:
         """Fix the plan, or find it fixed already; it is kept beside the state for when AWS cannot be reached."""
-        run = admit_looked_at(plan, preflight_ports(self), held.admission, self.store.latch)
+        looking = preflight_ports(self, lambda entry: self._heard(entry, plan))
+        run = admit_looked_at(plan, looking, held.admission, self.store.latch)
         self._kept_plans.put(plan_to_json(plan), (_KEPT,))
         return run
 

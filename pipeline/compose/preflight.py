@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pipeline.model.event import Envelope
 from stages.preflight import PreflightPorts
 
 if TYPE_CHECKING:
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["preflight_ports"]
 
 
-def preflight_ports(house: House, via: str = "TidegatePromote") -> PreflightPorts:
+def preflight_ports(
+    house: House, heard: Callable[[Envelope], None] = lambda _entry: None, via: str = "TidegatePromote"
+) -> PreflightPorts:
     """Stacks as the role that will deploy; drift, alarms and quotas as the one that observes."""
     from pipeline.adapters.aws.inspection import AwsInspection
 
@@ -28,4 +32,5 @@ def preflight_ports(house: House, via: str = "TidegatePromote") -> PreflightPort
         stacks=house.stacks_and_alarms("TidegateDeploy", via)[0],
         inspection=inspection,
         artifacts=house.artifacts(via),
+        heard=heard,
     )

@@ -54,7 +54,7 @@ def _window_gate(
         wave=number,
         gate=e.Gate.WINDOW,
         reason=f"waits for the maintenance windows or freezes of {listed(together)}",
-        until=first_opening(plan, together, now),
+        until=_first_to_open(plan, number, run, together, now),
         deadline=standing.deadline if waited and standing is not None else now + plan.max_deferral,
     )
 
@@ -62,6 +62,16 @@ def _window_gate(
 def _somebody_later_is_open(plan: Plan, number: int, run: RunState, now: datetime) -> bool:
     later = range(number + 1, len(plan.waves))
     return any(_any_open(plan, members(plan, run, n), now) for n in later)
+
+
+def _first_to_open(
+    plan: Plan, number: int, run: RunState, together: tuple[TargetId, ...], now: datetime
+) -> datetime:
+    """When there is something to do: also by a later wave, to which this one gives way."""
+    if plan.waves[number].kind is not WaveKind.WAVE:
+        return first_opening(plan, together, now)
+    later = [t for n in range(number + 1, len(plan.waves)) for t in members(plan, run, n)]
+    return first_opening(plan, (*together, *later), now)
 
 
 def _any_open(plan: Plan, targets: Sequence[TargetId], now: datetime) -> bool:
@@ -87,9 +97,9 @@ def first_opening(plan: Plan, targets: Sequence[TargetId], now: datetime) -> dat
     return min(opens_at(plan.target(target), now) for target in targets)
 
 
-def waiting_since(run: RunState, number: int, now: datetime) -> datetime:
-    """Since when nothing has moved in this wave."""
-    return run.changed_at if run.changed_at is not None and run.waves[number].claimed else now
+def waiting_since(run: RunState, now: datetime) -> datetime:
+    """Since when nothing has moved in this run."""
+    return run.changed_at if run.changed_at is not None else now
 
 
 def listed(targets: Sequence[TargetId]) -> str:

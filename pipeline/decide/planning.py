@@ -223,7 +223,7 @@ def _traits(target: PlannedTarget, effect: Effect, defaults: Mapping[str, str]) 
     """
     if effect.kind is EffectKind.NOTHING:
         return frozenset()
-    lines = [effect_line(change) for change in sorted(effect.changes)]
+    lines = effect_lines(effect)
     what = "a first creation" if effect.kind is EffectKind.CREATE else "; ".join(lines[:2])
     more = f" and {len(lines) - 2} more" if effect.kind is EffectKind.UPDATE and len(lines) > 2 else ""
     key = effect.digest or "\n".join(lines)
@@ -278,7 +278,7 @@ def _groups(targets: Sequence[tuple[PlannedTarget, Effect]]) -> tuple[EffectGrou
     """Largest first; targets that would be changed in the same way stand together."""
     together: dict[tuple[EffectKind, Digest | None, tuple[str, ...]], list[TargetId]] = {}
     for target, effect in targets:
-        lines = tuple(effect_line(change) for change in sorted(effect.changes))
+        lines = effect_lines(effect)
         together.setdefault((effect.kind, effect.digest, lines), []).append(target.id)
     ordered: Mapping[tuple[EffectKind, Digest | None, tuple[str, ...]], list[TargetId]] = dict(
         sorted(together.items(), key=lambda item: (-len(item[1]), str(item[1][0])))
@@ -287,6 +287,11 @@ def _groups(targets: Sequence[tuple[PlannedTarget, Effect]]) -> tuple[EffectGrou
         EffectGroup(effect=kind, effect_digest=digest, targets=tuple(members), changes=lines)
         for (kind, digest, lines), members in ordered.items()
     )
+
+
+def effect_lines(effect: Effect) -> tuple[str, ...]:
+    """One for each change, in order; what only concerns static tags is none."""
+    return tuple(effect_line(change) for change in sorted(effect.changes) if not change.is_tags_only)
 
 
 def effect_line(change: ResourceChange) -> str:

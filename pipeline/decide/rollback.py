@@ -56,7 +56,7 @@ def next_rollback_move(plan: Plan, run: RunState, targets: Mapping[TargetId, Tar
         if flying:
             return flying
         if not order.targets and run.waves[number].status is WaveStatus.ROLLING_BACK:
-            left = tuple(t for t in together if targets[t].phase in _NOT_RESTORED)
+            left = tuple(t for t in together if _is_left(targets[t]))
             return e.WaveRolledBack(wave=number, incomplete=left)
     return _all_done(plan, run, order, targets)
 
@@ -67,6 +67,16 @@ def _goes_back(state: TargetState, order: e.RollbackOrdered) -> bool:
     if state.phase not in _GOES_BACK:
         return False
     return state.changed or order.recall or bool(order.targets)
+
+
+def _is_left(state: TargetState) -> bool:
+    """It could not be restored. What was found beyond repair before anything was done to it had no way back to go."""
+    return state.phase in _NOT_RESTORED and not _was_left_alone(state)
+
+
+def _was_left_alone(state: TargetState) -> bool:
+    tried = state.action is not None and state.action.direction is e.Direction.BACK
+    return state.blameless and not tried
 
 
 def _has_to_wait_for_clients(
@@ -80,7 +90,8 @@ def _has_to_wait_for_clients(
 
 def _no_client_left(plan: Plan, targets: Mapping[TargetId, TargetState]) -> bool:
     return all(
-        targets[t.id].phase in _OFF_THE_RELEASE and targets[t.id].observed != str(plan.release)
+        (targets[t.id].phase in _OFF_THE_RELEASE or _was_left_alone(targets[t.id]))
+        and targets[t.id].observed != str(plan.release)
         for t in plan.targets
         if t.id.is_client
     )
@@ -124,7 +135,7 @@ def _all_done(
     plan: Plan, run: RunState, order: e.RollbackOrdered, targets: Mapping[TargetId, TargetState]
 ) -> e.ReleaseEvent:
     incomplete = any(
-        state.phase in _NOT_RESTORED
+        _is_left(state)
         for t, state in targets.items()
         if not order.targets or t in order.targets
     )

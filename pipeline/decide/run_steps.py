@@ -17,13 +17,14 @@ from pipeline.decide.bakes import after_the_bake, bake_end, failed_look, next_lo
 from pipeline.decide.gates import defer, first_opening, gate_of, listed, waiting_since
 from pipeline.decide.pace import failed_in, in_flight_in, next_claims
 from pipeline.decide.rollback import ClaimRollback, next_rollback_move
+from pipeline.decide.windows import opens_at
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import TargetId
 from pipeline.model.members import members
 from pipeline.model.plan import Plan, Wave, WaveKind
 from pipeline.model.policy import OnFail
-from pipeline.model.run_state import ENDED, Run, RunState, WaveStatus
+from pipeline.model.run_state import ENDED, Run, RunState, WaveState, WaveStatus
 from pipeline.model.target_state import IN_FLIGHT, Phase, TargetState
 
 __all__ = [
@@ -127,22 +128,39 @@ def next_move(plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState]
     if run.run is Run.ROLLING_BACK:
         return _rolling_back(plan, run, targets)
     if run.run in (Run.HALTED, Run.PAUSED):
-        return _stopped(run, targets, now)
+        return _stopped(plan, run, targets, now)
     number = run.current_wave
     if number is None:
         return _all_passed(plan, run, targets, now)
     return _wave_move(plan, number, run, targets, now)
 
 
-def _stopped(run: RunState, targets: Mapping[TargetId, TargetState], now: datetime) -> RunMove:
+def _stopped(plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState], now: datetime) -> RunMove:
     flying = tuple(t for t, state in targets.items() if state.phase in IN_FLIGHT)
     if flying:
         return Await(flying)
     if run.run is Run.HALTED:
         return Finished(Ending(kind=EndingKind.HALTED, reason=run.halted_because))
+    if run.waiting_until is None:
+        undecided = _undecided_still(plan, run, now)
+        if undecided is not None:
+            return Record(undecided)
     if run.waiting_until is not None and now >= run.waiting_until:
         return _waited_too_long(run.paused_because)
     return Finished(Ending(kind=EndingKind.PAUSED, reason=run.paused_because, until=run.waiting_until))
+
+
+def _undecided_still(plan: Plan, run: RunState, now: datetime) -> e.WaveInconclusive | None:
+    """A halt has come to its end and the wave under it is still undecided: nobody waits without a deadline."""
+    for number, wave in enumerate(run.waves):
+        if wave.status is WaveStatus.INCONCLUSIVE:
+            return e.WaveInconclusive(
+                wave=number,
+                reason=wave.reason,
+                evidence=wave.looks[-1].evidence if wave.looks else None,
+                deadline=now + plan.waiting_deadline,
+            )
+    return None
 
 
 def _waited_too_long(reason: str) -> RunMove:
@@ -171,8 +189,10 @@ def _all_passed(plan: Plan, run: RunState, targets: Mapping[TargetId, TargetStat
     return MarkGood(unbaked) if unbaked else Record(e.RunEnded(outcome=e.Outcome.SUCCEEDED))
 
 
-def _was_looked_at_since(state: TargetState, since: datetime) -> bool:
-    return state.verdict is not None and state.settled_at is not None and state.settled_at >= since
+def _was_looked_at_since(state: TargetState, since: datetime | None) -> bool:
+    if state.verdict is None or since is None:
+        return state.verdict is not None
+    return state.settled_at is not None and state.settled_at >= since
 
 
 def _rolling_back(plan: Plan, run: RunState, targets: Mapping[TargetId, TargetState]) -> RunMove:
@@ -235,11 +255,14 @@ def _deploying(
         # A claim that never began is not begun now; only what runs is waited for.
         running = tuple(t for t in flying if targets[t].phase in IN_FLIGHT)
         return Await(running) if running else Record(e.WaveFailed(wave=number, reason=failure))
-    if flying:
-        return Await(flying)
-    late = tuple(t for t in together if targets[t].phase is Phase.PENDING)
-    if late:
-        return _for_the_late(plan, number, late, run, targets, now)
+    pending = tuple(t for t in together if targets[t].phase is Phase.PENDING)
+    shut = tuple(t for t in pending if opens_at(plan.target(t), now) > now)
+    # A claim that never began, or was let go of by a halt, is not begun outside its window either.
+    going = tuple(t for t in flying if t not in shut)
+    if going:
+        return Await(going)
+    if pending:
+        return _for_the_late(plan, number, shut or pending, run, targets, now)
     healthy = any(targets[t].phase is Phase.HEALTHY for t in together)
     return Record(e.WaveBaking(wave=number, until=now + (wave.bake if healthy else timedelta(0))))
 
@@ -252,13 +275,16 @@ def _for_the_late(
     targets: Mapping[TargetId, TargetState],
     now: datetime,
 ) -> RunMove:
-    """Everybody else of the wave is done. It does not wait for them, unless nobody else has tried the release."""
+    """Everybody else of the wave is done, and it does not wait for them. A canary of which nobody has tried the
+    release does, and so does the service's own account, which goes with no client's wave."""
+    kind = plan.waves[number].kind
     tried = any(targets[t].phase is Phase.HEALTHY for t in members(plan, run, number))
-    deferred = defer(plan, number, late, now) if tried else None
+    gives_way = kind is WaveKind.WAVE or (kind is WaveKind.CANARY and tried)
+    deferred = defer(plan, number, late, now) if gives_way else None
     if deferred is not None:
         return Record(deferred)
     until = first_opening(plan, late, now)
-    deadline = waiting_since(run, number, now) + plan.max_deferral
+    deadline = waiting_since(run, now) + plan.max_deferral
     reason = f"waits for the maintenance windows or freezes of {listed(late)}"
     if now >= deadline:
         return _waited_too_long(reason)
@@ -268,15 +294,17 @@ def _for_the_late(
 def _baking(
     plan: Plan, number: int, run: RunState, targets: Mapping[TargetId, TargetState], now: datetime
 ) -> RunMove:
-    wave, together = plan.waves[number], members(plan, run, number)
-    failure = _failure(wave, together, run, targets) or failed_look(run.waves[number])
+    wave, together, state = plan.waves[number], members(plan, run, number), run.waves[number]
+    failure = _failure(wave, together, run, targets) or failed_look(state)
     if failure:
         return Record(e.WaveFailed(wave=number, reason=failure))
     healthy = tuple(t for t in together if targets[t].phase is Phase.HEALTHY)
     lane = lane_in_force(run, run.plan, now) if run.plan is not None else None
-    if run.waves[number].status is WaveStatus.BAKING:
+    if state.status is WaveStatus.BAKING or _was_cut_short(state, lane, now):
         return _bake_on(plan, number, run, healthy, lane, now)
-    looking = () if lane is e.Lane.FULL else tuple(t for t in healthy if targets[t].verdict is None)
+    since = _over_since(state, lane)
+    unseen = tuple(t for t in healthy if not _was_looked_at_since(targets[t], since))
+    looking = () if lane is e.Lane.FULL else unseen
     if looking:
         return Judge(looking)
     weighed = after_the_bake(plan, number, run, lane, now)
@@ -288,6 +316,17 @@ def _baking(
         return Record(e.WavePassed(wave=number, hurried=True))
     unbaked = tuple(t for t in healthy if targets[t].desired not in targets[t].goods)
     return MarkGood(unbaked) if unbaked else Record(e.WavePassed(wave=number))
+
+
+def _was_cut_short(wave: WaveState, lane: e.Lane | None, now: datetime) -> bool:
+    """The bake was ended early by a lane that is in force no more: what is left of it is not skipped."""
+    return lane is None and wave.bake_until is not None and now < wave.bake_until
+
+
+def _over_since(wave: WaveState, lane: e.Lane | None) -> datetime | None:
+    """Since when the bake has been over, as whoever judges now has to see it."""
+    moments = [wave.judging_from, wave.bake_until if lane is None else None]
+    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def _bake_on(
@@ -319,7 +358,7 @@ def _failure(
     if len(failed) > wave.tolerance:
         return _told(failed, together, targets)
     skipped = [t for t in together if targets[t].phase is Phase.SKIPPED or targets[t].blameless]
-    if len(skipped) > wave.max_skipped:
+    if sum(t not in run.forgiven for t in skipped) > wave.max_skipped:
         return f"{len(skipped)} targets were skipped, and only {wave.max_skipped} may be"
     if wave.kind is not WaveKind.WAVE and together and len(skipped) == len(together):
         reason = targets[skipped[0]].reason

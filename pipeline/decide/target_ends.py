@@ -94,10 +94,12 @@ def left_to_a_person(target: PlannedTarget, state: TargetState, reason: str, com
     return (e.TargetFailed(reason=reason, fault=e.Fault.RELEASE), quarantined)
 
 
-def operation_ended(target: PlannedTarget, state: TargetState, status: str, why: str) -> Events:
+def operation_ended(
+    target: PlannedTarget, state: TargetState, status: str, why: str, address: str = ""
+) -> Events:
     """What follows when the operation that the present action has executed shows this status. Empty: it is not over.
 
-    status: of the stack; empty where it cannot be found. why: AWS's reason.
+    status: of the stack; empty where it cannot be found. why: AWS's reason. address: where its health can be asked.
     """
     reason = f"the stack ended in {status}: {why or 'AWS gave no reason'}"
     if state.action is not None and state.action.bridging and status == StackStatus.IMPORT_COMPLETE:
@@ -105,7 +107,7 @@ def operation_ended(target: PlannedTarget, state: TargetState, status: str, why:
         return (e.StackImported(status=status), taken)
     match when_ours(status):
         case Treatment.SUCCEEDED:
-            return _settled(state, status)
+            return _settled(state, status, address)
         case Treatment.WAIT:
             return ()
         case Treatment.CONTINUE:
@@ -117,8 +119,8 @@ def operation_ended(target: PlannedTarget, state: TargetState, status: str, why:
             return failed(target, state, reason, e.Fault.ACCOUNT if own else e.Fault.RELEASE)
 
 
-def _settled(state: TargetState, status: str) -> Events:
-    said: list[e.TargetEvent] = [e.StackSettled(status=status, reason="")]
+def _settled(state: TargetState, status: str, address: str) -> Events:
+    said: list[e.TargetEvent] = [e.StackSettled(status=status, reason="", address=address)]
     action = state.action
     if action is not None and action.lets_go:
         said.append(e.OrphansLeft(orphans=action.lets_go))

@@ -8,6 +8,7 @@ from typing import assert_never
 from pipeline.decide import target_steps as steps
 from pipeline.decide.effects import as_planned, beside_an_orphan, imported, let_go
 from pipeline.decide.guard import findings, sentences
+from pipeline.decide.stack_policy import asks_the_policy
 from pipeline.decide.target_ends import change_set_failed
 from pipeline.decide.waivers import covered
 from pipeline.engine.bridging import crossing
@@ -142,6 +143,8 @@ def _inspected(world: World, job: Job, view: ChangeSetView) -> _Inspected:
         reasons = (*reasons, *_more_than_an_import(view))
     elif apart and (job.action.creating or world.artifacts is None):
         reasons = (*reasons, *apart.values())
+    if not reasons:
+        reasons = _refused_by_policy(world, job, view)
     if reasons:
         return _Inspected(instead=blocked(job, "; ".join(reasons), e.Fault.GUARD))
     if apart:
@@ -150,6 +153,16 @@ def _inspected(world: World, job: Job, view: ChangeSetView) -> _Inspected:
     if difference:
         return _Inspected(instead=failed(job, difference, e.Fault.STALE))
     return _Inspected(waived=tuple(_waived(waiver) for waiver in used))
+
+
+def _refused_by_policy(world: World, job: Job, view: ChangeSetView) -> tuple[str, ...]:
+    """What a person signed for, the stack's own policy may still refuse: better told before than tried."""
+    if job.action.creating or not asks_the_policy(view.changes):
+        return ()
+    return tuple(
+        f"{name}: the stack policy refuses it; a person with TidegateRepair has to change that policy first"
+        for name in world.protection.denied(job.place, job.stack, view.changes)
+    )
 
 
 def _more_than_an_import(view: ChangeSetView) -> tuple[str, ...]:

@@ -29,7 +29,8 @@ def poll(world: World, job: Job) -> Performed:
     if snapshot is not None and snapshot.status in IN_PROGRESS:
         return Again(f"{job.target.id} is in {snapshot.status}")
     if snapshot is not None and snapshot.status in SUCCEEDED and _shows(snapshot, job.wanted):
-        return Said(operation_ended(job.target, job.state, snapshot.status, ""))
+        address = dict(snapshot.outputs).get(job.wanted.health.url_output, "")
+        return Said(operation_ended(job.target, job.state, snapshot.status, "", address))
     operation = world.stacks.operation(job.place, job.stack, action.id)
     ending = _ending(action, snapshot, operation)
     if ending is None:

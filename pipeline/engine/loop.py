@@ -21,7 +21,7 @@ from pipeline.engine.tick import judge
 from pipeline.engine.weigh import weigh
 from pipeline.engine.workers import Workers
 from pipeline.engine.world import Runner, World
-from pipeline.errors import AccessRefused, AnswerLost, StreamMoved, Throttled
+from pipeline.errors import AccessRefused, AnswerLost, RequestRefused, StreamMoved, Throttled
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import Digest, TargetId
@@ -117,11 +117,7 @@ class _Loop:
             case moves.Wait(until=until, reason=reason):
                 return self._wait_for_windows(until, reason)
             case moves.Await(targets=targets):
-                if self.ledger.run.run is Run.RUNNING and self.ledger.run.current_wave is not None:
-                    self._verify(self.ledger.run.current_wave)
-                self.fan_out.begin([t for t in targets if self.ledger.never_begun(t)])
-                self.fan_out.go_on(targets)
-                self._wait(None)
+                self._await(targets)
             case _:
                 assert_never(move)
         return None
@@ -133,9 +129,15 @@ class _Loop:
             self.verified.add(wave)
 
     def _is_far_enough(self, move: moves.RunMove) -> bool:
-        if self.until.wave is None or not isinstance(move, moves.StartWave):
+        """The wave that was asked for has passed, and what comes next would begin or wait for something behind it.
+        What is in flight there is followed all the same, and what has failed there is written down."""
+        run = self.ledger.run
+        if self.until.wave is None or run.run not in (Run.PLANNED, Run.RUNNING):
             return False
-        return self.plan.waves[move.wave].number > self.until.wave
+        if run.current_wave is None:
+            return isinstance(move, moves.Bake)
+        behind = self.plan.waves[run.current_wave].number > self.until.wave
+        return behind and not self.fan_out.busy and _goes_further(move)
 
     def _record(self, event: e.ReleaseEvent) -> bool:
         """False when somebody appended first: the next turn decides anew on what they said."""
@@ -151,7 +153,7 @@ class _Loop:
             return
         try:
             self._record(self.runner.sign(self.ledger.heads()))
-        except (Throttled, AnswerLost, AccessRefused) as fault:
+        except (Throttled, AnswerLost, AccessRefused, RequestRefused) as fault:
             self.runner.warned(f"the journal's heads were not signed: {fault.problem}")
 
     def _heed_the_latch(self) -> None:
@@ -165,10 +167,23 @@ class _Loop:
 
     # --- targets -------------------------------------------------------------------------------
 
+    def _await(self, targets: tuple[TargetId, ...]) -> None:
+        run = self.ledger.run
+        if run.run is Run.RUNNING and run.current_wave is not None:
+            self._verify(run.current_wave)
+        idle = [target for target in targets if target not in self.fan_out.busy]
+        self.fan_out.begin([target for target in idle if self.ledger.never_begun(target)])
+        self.fan_out.go_on(targets)
+        self._wait(None)
+
     def _begin_rollback(self, targets: tuple[TargetId, ...]) -> None:
-        for target in targets:
+        """One pair of hands for a target: a look at its bake that is still under way comes back first."""
+        idle = [target for target in targets if target not in self.fan_out.busy]
+        for target in idle:
             self.ledger.say(target, (e.RollbackClaimed(release=str(self.plan.release)),))
             self.fan_out.tick(target)
+        if not idle:
+            self._wait(None)
 
     def _wait(self, until: datetime | None) -> None:
         for value in self.fan_out.wait(until, stopped=self.stopped()):
@@ -223,7 +238,8 @@ class _Loop:
     def _looked(self, look: _Look) -> None:
         """PASS is only said at the end of the bake; until then it means: look again later."""
         target, now = look.target, self.world.clock.now()
-        if self.ledger.target(target).phase is not Phase.HEALTHY:
+        turned = self.ledger.run.run is Run.ROLLING_BACK
+        if turned or self.ledger.target(target).phase is not Phase.HEALTHY:
             self.fan_out.busy.discard(target)
             return
         self.watched[target] = now + self._watch_interval(target)
@@ -256,6 +272,18 @@ class _Loop:
     def _checkpoint(self) -> Ending:
         """Nothing new begins; closing the workers lets the calls under way finish and be written down."""
         return Ending(kind=EndingKind.INTERRUPTED, reason="interrupted; the same command goes on from here")
+
+
+def _goes_further(move: moves.RunMove) -> bool:
+    match move:
+        case moves.StartWave() | moves.Claim() | moves.Wait() | moves.Bake():
+            return True
+        case moves.Record(event=event):
+            return isinstance(event, e.WaveGated | e.TargetsDeferred)
+        case moves.Finished(ending=ending):
+            return ending.kind is EndingKind.AWAITING_APPROVAL
+        case _:
+            return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def _healthy(world: World, runner: Runner, job: Job, reason: str) -> Performed:
     if _is_protected(job):
         return Said((healthy,))
     still_ours(world, runner)
-    spared = job.state.added
+    spared = _spared(job)
     try:
         world.protection.protect(job.place, job.stack, frozenset(spared))
     except (FenceLost, CredentialsRefused, IntegrityBroken):
@@ -82,11 +82,16 @@ def _healthy(world: World, runner: Runner, job: Job, reason: str) -> Performed:
     return Said((healthy, e.TargetProtected(stack_id=job.stack, spared=spared)))
 
 
+def _spared(job: Job) -> tuple[str, ...]:
+    """What a rollback has to be able to let go of. There is no way back from a first deployment: nothing is spared."""
+    return job.state.added if job.state.previous_good is not None else ()
+
+
 def _is_protected(job: Job) -> bool:
     """A leased test account is cleaned afterwards, so that nothing there is ever protected."""
     if job.target.id.owner.startswith("~"):
         return True
-    return job.state.protected == job.stack and job.state.spared == job.state.added
+    return job.state.protected == job.stack and job.state.spared == _spared(job)
 
 
 def _unprotected(runner: Runner, job: Job, healthy: e.TargetHealthy, fault: ReleaseError) -> Said:

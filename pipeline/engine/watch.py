@@ -22,8 +22,7 @@ def watch(world: World, job: Job, wanted: Deployable) -> tuple[e.Verdict, str]:
     if wanted.health.alarms:
         readings.append(world.alarms.read(job.place, job.target.stack, left_out))
     if wanted.health.url_output:
-        snapshot = world.stacks.describe(job.place, job.target.stack)
-        url = dict(snapshot.outputs).get(wanted.health.url_output, "") if snapshot else ""
+        url = _address(world, job, wanted)
         if not url:
             return e.Verdict.NO_DATA, f"the stack has no output {wanted.health.url_output}"
         address = url.rstrip("/") + wanted.health.path if wanted.health.path else url
@@ -39,3 +38,11 @@ def watch(world: World, job: Job, wanted: Deployable) -> tuple[e.Verdict, str]:
     if left_out and wanted.health.alarms:
         return e.Verdict.PASS, f"left out, because in ALARM before the deployment: {', '.join(left_out)}"
     return e.Verdict.PASS, ""
+
+
+def _address(world: World, job: Job, wanted: Deployable) -> str:
+    """As the stack said when it settled; asked where this run did not see it settle."""
+    if job.state.action is not None and job.state.action.address:
+        return job.state.action.address
+    snapshot = world.stacks.describe(job.place, job.target.stack)
+    return dict(snapshot.outputs).get(wanted.health.url_output, "") if snapshot else ""

@@ -70,6 +70,8 @@ class WaveState:
     """the bake has had its one extension"""
     final: e.WaveJudged | None = None
     """what the judge said since this bake was over"""
+    judging_from: datetime | None = None
+    """when the bake was over; what was seen of a target before that says nothing of how it has baked"""
     decided: int = 0
     """how many looks there had been when a person decided last; what comes after them is not decided"""
     gate: e.WaveGated | None = None
@@ -226,7 +228,7 @@ def _in_wave(state: RunState, event: _WaveEvent, at: datetime) -> RunState:
         case e.BakeExtended(until=until):
             return _wave(state, number, status=WaveStatus.BAKING, bake_until=until, extended=True)
         case e.WaveJudging():
-            return _wave(state, number, status=WaveStatus.JUDGING, final=None)
+            return _wave(state, number, status=WaveStatus.JUDGING, final=None, judging_from=at)
         case e.WaveJudged():
             return _judged(state, event)
         case e.WaveInconclusive():
@@ -285,6 +287,7 @@ def _baking(state: RunState, event: e.WaveBaking, at: datetime) -> RunState:
         looks=(),
         extended=False,
         final=None,
+        judging_from=None,
         decided=0,
     )
 
@@ -348,6 +351,7 @@ def _halted(state: RunState, event: e.RunHalted) -> RunState:
 def _resumed(state: RunState, event: e.RunResumed) -> RunState:
     if state.run not in (Run.HALTED, Run.PAUSED):
         return state
+    accepted = state.run is Run.HALTED
     state = replace(
         _unpaused(state),
         run=Run.RUNNING,
@@ -357,7 +361,8 @@ def _resumed(state: RunState, event: e.RunResumed) -> RunState:
         forgiven=state.forgiven | frozenset(event.forgiven),
     )
     for number, wave in enumerate(state.waves):
-        if wave.status is WaveStatus.FAILED:
+        if wave.status is WaveStatus.FAILED and accepted:
+            # The end of a pause accepts nothing: what has failed still halts or goes back.
             state = _wave(state, number, status=WaveStatus.DEPLOYING, reason="")
         elif wave.status is WaveStatus.INCONCLUSIVE:
             # Going on is not deciding: the wave still waits for a person.
@@ -369,7 +374,8 @@ def _resumed(state: RunState, event: e.RunResumed) -> RunState:
 
 
 def _retried(state: RunState, targets: frozenset[TargetId]) -> RunState:
-    """They are claimed anew, at the pace of their wave; those of a wave that has passed go with the present one."""
+    """They are claimed anew, at the pace of their wave. Clients of a wave that has passed go with the present one;
+    the service's own account goes with no wave of clients, and where every wave has passed its own is open again."""
     if state.run in (Run.ROLLING_BACK, *ENDED):
         return state
     forgiven = state.forgiven - targets
@@ -379,11 +385,19 @@ def _retried(state: RunState, targets: frozenset[TargetId]) -> RunState:
     present = state.current_wave
     for number, wave in enumerate(state.waves):
         again = wave.claimed & targets
-        if again and wave.status is WaveStatus.PASSED and present is not None:
-            state = _deferred(state, present, tuple(again))
-        if again or wave.status is WaveStatus.FAILED:
-            state = _wave(state, number, claimed=wave.claimed - targets)
+        if not again and wave.status is not WaveStatus.FAILED:
+            continue
+        state = _wave(state, number, claimed=wave.claimed - targets)
+        if wave.status is not WaveStatus.PASSED:
             state = _deploying_again(state, number)
+            continue
+        moving = tuple(t for t in again if t.is_client and present is not None)
+        if present is not None and moving:
+            state = _deferred(state, present, moving)
+        if len(moving) < len(again):
+            # Whatever was owed of it is owed anew.
+            state = _wave(state, number, status=WaveStatus.DEPLOYING, hurried=False)
+            state = replace(state, follow_up_until=None)
     return state if present is None else _deploying_again(state, present)
 
 

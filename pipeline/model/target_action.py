@@ -83,6 +83,8 @@ class Action:
     """orphans that this action has imported so"""
     lets_go: tuple[e.Orphan, ...] = ()
     """what the change set at hand leaves behind"""
+    address: str = ""
+    """where the settled stack says that its health can be asked"""
     failure: str = ""
     """why our own operation failed, where CloudFormation could not undo it"""
     continue_id: str = ""

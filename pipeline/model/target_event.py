@@ -191,8 +191,11 @@ class ExecutionAbandoned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackSettled:
+    """address: where its health can be asked, as the settled stack itself says; empty where it was not read."""
+
     status: str
     reason: str
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,8 +244,8 @@ def _stepped(state: TargetState, step: e.TargetStep, at: datetime) -> TargetStat
             return _on_action(state, at, step=Step.EXECUTING, inherited=False, changed=True)
         case e.ChangeSetAbandoned() | e.ExecutionAbandoned():
             return _abandoned(state, at)
-        case e.StackSettled():
-            settled = _verifying(_on_action(state, at, step=Step.SETTLED))
+        case e.StackSettled(address=address):
+            settled = _verifying(_on_action(state, at, step=Step.SETTLED, address=address))
             wanted = state.action.wanted
             settled = replace(settled, made_stack=False, bridged=False)
             return replace(settled, observed=wanted.release) if wanted is not None else settled

@@ -32,7 +32,7 @@ def test_a_client_that_does_not_trust_the_engine_is_passed_over_for_its_own_faul
     assert "TidegateDeploy" in cat["reason"]
     events = company.release("history", release, "--json").json["events"]
     (looked,) = (event["event"] for event in events if event["type"] == "PreflightDone")
-    assert [passed["target"] for passed in looked["passed_over"]] == ["cat/eu-west-1"]
+    assert [passed["target"] for passed in looked["passed_over"]] == [{"owner": "cat", "region": "eu-west-1"}]
     assert lamp.touched() == {**dict.fromkeys(lamp.targets(), 1), "cat/eu-west-1": 0}
 
 

@@ -315,8 +315,10 @@ def test_of_runners_that_begin_at_once_one_promotes_and_the_others_exit_5(crew: 
     codes = sorted(answer.code for answer in answers)
     assert codes[0] == 0, "\n".join(map(str, answers))
     # Whoever came after the first had finished has nothing to do, and says so with exit 0; one that planned before
-    # another's plan was fixed is told that its own is stale.
-    assert set(codes) <= {0, 5, 9}, "\n".join(map(str, answers))
+    # another's plan was fixed is told that its own is stale, or that AWS has dropped the change set it looked at.
+    planning = ("[E114]", "[E115]")
+    odd = [a for a in answers if a.code not in (0, 5, 9) and not any(code in a.err for code in planning)]
+    assert odd == []
     crew.done(release)
 
 

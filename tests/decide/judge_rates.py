@@ -28,7 +28,7 @@ LATENCY = MetricSpec(
     name="latency", kind=MetricKind.LATENCY, namespace="AWS/Lambda", level="Duration", quantile="p99"
 )
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-SIZES = ((1, 20), (1, 120), (2, 20), (3, 6), (3, 10), (3, 20), (3, 40), (5, 40), (10, 40))
+SIZES = ((1, 20), (1, 120), (2, 20), (3, 6), (3, 10), (3, 20), (3, 40), (5, 40))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from tests.decide.runs import NEW, NOW, a_plan, a_wave, digest_of, envelopes, st
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 HEALTHY = TargetState(phase=Phase.HEALTHY, desired=NEW, observed=NEW.release, changed=True)
-JUDGED = replace(HEALTHY, verdict=e.Verdict.PASS)
+JUDGED = replace(HEALTHY, verdict=e.Verdict.PASS, settled_at=NOW + timedelta(days=2))
 JUDGE = JudgePolicy(
     metrics=(MetricSpec(name="errors", kind=MetricKind.RATE, namespace="AWS/Lambda", errors="Errors"),), looks=3
 )

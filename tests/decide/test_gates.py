@@ -153,6 +153,62 @@ def test_the_last_wave_waits_for_the_late_and_an_empty_one_passes_at_once() -> N
     assert answer == Wait(NOW + HOUR, "waits for the maintenance windows or freezes of c/us-east-1")
 
 
+def test_a_wave_of_closed_clients_waits_no_longer_than_until_a_later_one_opens() -> None:
+    plan = frozen(PLAN, a=NOW + 3 * DAY, b=NOW + 2 * DAY, c=NOW + HOUR)
+    answer = move((FIXED, *passed(0)), plan, k=GOOD)
+    assert isinstance(answer, Record)
+    assert isinstance(answer.event, e.WaveGated)
+    assert answer.event.until == NOW + HOUR
+    then = move((FIXED, *passed(0), answer.event), plan, now=NOW + HOUR, k=GOOD)
+    assert isinstance(then, Record)
+    assert isinstance(then.event, e.TargetsDeferred)
+    assert then.event.targets == (t("a"), t("b"))
+
+
+def test_a_claim_that_a_halt_has_let_go_of_is_not_begun_outside_its_window() -> None:
+    halted = e.RunHalted(reason="looks odd", by=ANN)
+    claimed = e.TargetsClaimed(wave=1, targets=(t("a"), t("b")))
+    said = (FIXED, *passed(0), e.WaveStarted(wave=1), claimed, halted, e.RunResumed(reason="fine"))
+    shut = frozen(PLAN, a=NOW + HOUR)
+    assert move(said, PLAN, k=GOOD, b=HEALTHY) == Await((t("a"),))
+    answer = move(said, shut, k=GOOD, b=HEALTHY)
+    assert isinstance(answer, Record)
+    assert isinstance(answer.event, e.TargetsDeferred)
+    assert answer.event.targets == (t("a"),)
+    canary = (FIXED, e.WaveStarted(wave=0), e.TargetsClaimed(wave=0, targets=(t("k"),)))
+    assert move(canary, frozen(PLAN, k=NOW + HOUR)) == Wait(
+        NOW + HOUR, "waits for the maintenance windows or freezes of k/us-east-1"
+    )
+
+
+def test_a_late_client_does_not_hold_up_a_wave_of_which_all_others_were_skipped() -> None:
+    said = (FIXED, *passed(0), e.WaveStarted(wave=1), e.TargetsClaimed(wave=1, targets=(t("b"),)))
+    answer = move(said, frozen(PLAN, a=NOW + HOUR), k=GOOD, b=Phase.SKIPPED)
+    assert isinstance(answer, Record)
+    assert isinstance(answer.event, e.TargetsDeferred)
+
+
+def test_the_services_own_account_never_goes_with_a_wave_of_clients() -> None:
+    service = a_wave("@intake", "@intake/eu-west-1", kind=WaveKind.SERVICE)
+    plan = a_plan(service, *WAVES[:1])
+    later = replace(plan.targets[1], freezes=(Freeze(reason="audit", start=NOW - DAY, end=NOW + HOUR),))
+    plan = replace(plan, targets=(plan.targets[0], later, *plan.targets[2:]))
+    fixed = e.PlanFixed(plan=PLAN_DIGEST, waves=2)
+    first = t("@intake")
+    said = (fixed, e.WaveStarted(wave=0), e.TargetsClaimed(wave=0, targets=(first,)))
+    found = {**states(plan), first: HEALTHY}
+    assert next_move(plan, run_of(*said), found, NOW) == Wait(
+        NOW + HOUR, "waits for the maintenance windows or freezes of @intake/eu-west-1"
+    )
+
+
+def test_a_wave_that_began_and_claimed_nobody_waits_no_longer_than_may_be_deferred() -> None:
+    plan = frozen(PLAN, k=NOW + 30 * DAY)
+    answer = move((FIXED, e.WaveStarted(wave=0)), plan, now=NOW + 15 * DAY)
+    assert isinstance(answer, Record)
+    assert isinstance(answer.event, e.RunHalted)
+
+
 # --- approvals -------------------------------------------------------------------------------------
 
 GUARDED = a_plan(WAVES[0], replace(WAVES[1], approval=True), *WAVES[2:])
@@ -216,6 +272,25 @@ def test_a_resumed_run_goes_on_where_it_stood_and_a_forgotten_pause_becomes_a_ha
     assert move(said, PLAN, now=PAUSED.deadline) == halted
 
 
+def test_a_wave_that_is_still_undecided_after_a_halt_gets_a_deadline_again() -> None:
+    look = e.WaveJudged(wave=0, look=1, verdict=e.Verdict.NO_DATA, reason="dark", evidence=digest_of("seen"))
+    undecided = e.WaveInconclusive(wave=0, reason="dark", deadline=NOW + DAY, evidence=look.evidence)
+    halted = e.RunHalted(reason="nobody decided in time: dark", by="tidegate")
+    said = (FIXED, *passed(0)[:-1], look, undecided, halted, e.RunResumed(reason="back"))
+    again = replace(undecided, deadline=NOW + 9 * DAY)
+    assert move(said, PLAN, now=NOW + 2 * DAY, k=HEALTHY) == Record(again)
+    stopped = Ending(kind=EndingKind.PAUSED, reason="dark", until=NOW + 9 * DAY)
+    assert move((*said, again), PLAN, now=NOW + 2 * DAY, k=HEALTHY) == Finished(stopped)
+
+
+def test_the_end_of_a_pause_accepts_nothing_that_has_failed() -> None:
+    failed = e.WaveFailed(wave=0, reason="the judge failed the canary")
+    said = (FIXED, *passed(0)[:-1], failed, PAUSED, e.RunResumed(reason="back"))
+    assert move(said, PLAN, k=HEALTHY) == Record(
+        e.RollbackOrdered(waves=(0,), reason="the judge failed the canary", by="tidegate")
+    )
+
+
 # --- hurrying --------------------------------------------------------------------------------------
 
 BAKING = (
@@ -256,7 +331,27 @@ def test_an_emergency_shortens_the_bake_and_still_looks_at_every_target() -> Non
     assert move(said, PLAN, k=HEALTHY) == Bake(short, (t("k"),))
     judging = (*said, e.WaveJudging(wave=0))
     assert move(judging, PLAN, now=short, k=HEALTHY) == Judge((t("k"),))
-    assert move(judging, PLAN, now=short, k=JUDGED) == Record(e.WavePassed(wave=0, hurried=True))
+    judged = replace(JUDGED, settled_at=short)
+    assert move(judging, PLAN, now=short, k=judged) == Record(e.WavePassed(wave=0, hurried=True))
+
+
+def test_a_bake_that_was_cut_short_goes_on_when_the_lane_is_in_force_no_more() -> None:
+    said = (*BAKING, *lane(e.Lane.EMERGENCY), e.WaveJudging(wave=0), lane(e.Lane.FULL)[0])
+    early = replace(JUDGED, settled_at=NOW + timedelta(minutes=11))
+    assert move(said, PLAN, now=NOW + timedelta(minutes=12), k=early) == Bake(NOW + HOUR, (t("k"),))
+    assert move(said, PLAN, now=NOW + HOUR, k=early) == Judge((t("k"),))
+
+
+def test_what_was_seen_before_the_end_of_a_bake_says_nothing_of_how_it_has_baked() -> None:
+    """A wave that bakes once more, after a retry or an extension, is looked at once more."""
+    again = (*BAKING, e.WaveJudging(wave=0), e.BakeExtended(wave=0, until=NOW, reason="dark"))
+    said = (*again, e.WaveJudging(wave=0))
+    assert move(said, PLAN, now=NOW + HOUR, k=replace(JUDGED, settled_at=NOW + timedelta(seconds=4))) == Judge(
+        (t("k"),)
+    )
+    assert move(said, PLAN, now=NOW + HOUR, k=replace(JUDGED, settled_at=NOW + timedelta(seconds=6))) == MarkGood(
+        (t("k"),)
+    )
 
 
 def test_neither_lane_skips_a_failure_the_pace_or_an_approval() -> None:
@@ -342,3 +437,27 @@ def test_a_target_retried_after_its_wave_has_passed_goes_with_the_present_one() 
     assert members(PLAN, run, 1) == (t("b"),)
     assert members(PLAN, run, 2) == (t("c"), t("a"))
     assert run.waves[1].status is WaveStatus.PASSED
+
+
+def test_a_target_retried_after_every_wave_has_passed_opens_its_own_again() -> None:
+    owing = (*HURRIED, e.FollowUpScheduled(until=NOW + HOUR), e.RunHalted(reason="a failed", by="tidegate"))
+    claimed = e.TargetsClaimed(wave=1, targets=(t("a"), t("b")))
+    said = (*owing[:3], claimed, *owing[3:], e.RetryOrdered(targets=(t("a"),), reason="mended"))
+    others = {name: JUDGED for name in "kbc"}
+    assert move(said, PLAN, **others) == Claim(1, (t("a"),))
+    assert run_of(*said).follow_up_until is None
+
+
+def test_a_service_retried_after_its_wave_has_passed_goes_with_no_wave_of_clients() -> None:
+    plan = a_plan(a_wave("@intake", kind=WaveKind.SERVICE), *WAVES[:2])
+    service = t("@intake")
+    said = (
+        e.PlanFixed(plan=PLAN_DIGEST, waves=3),
+        e.TargetsClaimed(wave=0, targets=(service,)),
+        e.WavePassed(wave=0),
+        e.WavePassed(wave=1),
+        e.WaveStarted(wave=2),
+        e.RetryOrdered(targets=(service,), reason="mended"),
+    )
+    assert [members(plan, run_of(*said), n) for n in range(3)] == [(service,), (t("k"),), (t("a"), t("b"))]
+    assert move(said, plan, k=GOOD) == Claim(0, (service,))

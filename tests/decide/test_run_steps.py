@@ -40,7 +40,7 @@ PLAN = a_plan(
 )
 FIXED = e.PlanFixed(plan=digest_of("plan"), waves=3)
 HEALTHY = TargetState(phase=Phase.HEALTHY, desired=NEW, observed=NEW.release, changed=True)
-JUDGED = replace(HEALTHY, verdict=e.Verdict.PASS)
+JUDGED = replace(HEALTHY, verdict=e.Verdict.PASS, settled_at=NOW + timedelta(hours=1))
 GOOD = replace(JUDGED, goods=(NEW,))
 BROKEN = TargetState(phase=Phase.FAILED, desired=NEW, reason="no answer", changed=True)
 UNTIL = NOW + timedelta(hours=1)
@@ -207,7 +207,8 @@ def test_a_wave_within_its_tolerance_bakes_and_judges_only_the_healthy() -> None
 
     assert move(WAVE_CLAIMED, tolerant, **found) == Record(e.WaveBaking(wave=2, until=UNTIL))
     assert move(bakes, tolerant, **found) == Bake(UNTIL, (t("b"), t("c")))
-    assert move((*bakes, e.WaveJudging(wave=2)), tolerant, **found) == Judge((t("b"), t("c")))
+    over = (*bakes, e.WaveJudging(wave=2))
+    assert move(over, tolerant, now=UNTIL, **found) == Judge((t("b"), t("c")))
 
 
 @pytest.mark.parametrize("said", [CANARY_BAKES, CANARY_IS_JUDGED])
@@ -307,6 +308,17 @@ def test_a_resumed_wave_fails_again_over_what_was_not_forgiven() -> None:
     )
 
 
+def test_a_resume_accepts_what_was_skipped_beyond_the_cap_as_well() -> None:
+    capped = with_wave(2, replace(PLAN.waves[2], max_skipped=0))
+    failed = e.WaveFailed(wave=2, reason="1 targets were skipped, and only 0 may be")
+    said = (*WAVE_CLAIMED, failed, e.RunHalted(reason=failed.reason, by="tidegate"))
+    found: Phases = {**WON, "a": Phase.SKIPPED, "b": HEALTHY, "c": HEALTHY}
+
+    assert move((*said, e.RunResumed(reason="seen")), capped, **found) == Record(failed)
+    accepted = (*said, e.RunResumed(reason="seen", forgiven=(t("a"),)))
+    assert move(accepted, capped, **found) == Record(e.WaveBaking(wave=2, until=UNTIL))
+
+
 def test_a_resumed_bake_keeps_its_deadline() -> None:
     resumed = (*CANARY_BAKES, HALTED, e.RunResumed(reason="looked at it"))
 
@@ -348,6 +360,21 @@ def test_what_could_not_go_back_is_named_and_the_rollback_is_incomplete() -> Non
     assert move((*WAVE_CLAIMED, BACK), **back) == Record(wave)
     assert move((*WAVE_CLAIMED, BACK, wave), **back) == Record(
         e.RunEnded(outcome=e.Outcome.ROLLBACK_INCOMPLETE)
+    )
+
+
+def test_what_was_found_beyond_repair_and_left_alone_is_nothing_that_has_to_go_back() -> None:
+    found = TargetState(phase=Phase.QUARANTINED, fault=e.Fault.ACCOUNT, desired=NEW, observed="intake@1.3.0")
+    order = e.RollbackOrdered(waves=(0, 1), reason="no answer", by="ann")
+    said = (*IN_CANARY, order)
+    gone: Phases = {"intake": GOING_BACK, "k": ROLLED_BACK, "l": found}
+
+    assert move(said, **gone) == Record(e.WaveRolledBack(wave=1))
+    clients = (*said, e.WaveRolledBack(wave=1))
+    assert move(clients, **gone) == Await((t("@intake"),))
+    over = (*clients, e.WaveRolledBack(wave=0))
+    assert move(over, intake=ROLLED_BACK, k=ROLLED_BACK, l=found) == Record(
+        e.RunEnded(outcome=e.Outcome.ROLLED_BACK)
     )
 
 

@@ -180,3 +180,30 @@ def _physical_id(company: Company) -> str:
     stack = company.cloud.formation(place(C1)).find(STACK)
     assert stack is not None
     return str(stack.ids_at(company.clock.now())["Forms"])
+
+
+def test_what_the_stack_policy_refuses_is_told_before_it_is_tried(company: Company) -> None:
+    everywhere(company, "1.0.0", FORMS)
+    built(company, "1.1.0")
+    waiver = SignedWaiver(
+        waiver=Waiver(
+            release=company.manifest("1.1.0").release,
+            client="c1",
+            logical_id="Forms",
+            physical_id=_physical_id(company),
+            rule="removal",
+            reason="the table was a mistake",
+            approver="ann",
+            expires=company.clock.now() + timedelta(days=1),
+        ),
+        key="key",
+        signature="c2ln",
+    )
+    plan = waived_plan(company, "1.1.0", waiver)
+
+    company.promote(plan)
+
+    state = read_targets(company.journal, plan)[C1]
+    assert state.phase is Phase.SKIPPED
+    assert "Forms: the stack policy refuses it" in state.reason
+    assert company.cloud.runs(place(C1), STACK) == f"{SERVICE}@1.0.0"

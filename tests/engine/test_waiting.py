@@ -114,6 +114,18 @@ def test_a_wave_that_wants_an_approval_starts_only_with_that_of_somebody_else(tm
     assert company.promote(plan).kind is EndingKind.SUCCEEDED
 
 
+def test_a_command_that_was_to_go_as_far_as_one_wave_waits_for_nothing_behind_it(tmp_path: Path) -> None:
+    company = Company(tmp_path, fleet=with_window(a_fleet(6), "c2", "c3", "c4", "c5", "c6"))
+    company.policy = replace(POLICY, approvals=(2,))
+    company.build("1.0.0")
+    plan = company.plan("1.0.0")
+    began = company.clock.now()
+    assert company.promote(plan, wave=0).kind is EndingKind.WAVE_PASSED
+    assert company.clock.now() - began < HOUR
+    assert company.promote(plan, wave=1).kind is EndingKind.WAVE_PASSED
+    assert company.run(plan).waves[2].status is WaveStatus.PENDING
+
+
 # --- the judge -------------------------------------------------------------------------------------
 
 

@@ -284,7 +284,11 @@ BUGS = (
         480,
         (
             Edit(
-                "pipeline/decide/guard.py", '        case "True" | "Conditional":\n', '        case "True":\n'
+                "pipeline/decide/guard.py",
+                '        case "True" | "Conditional":\n'
+                '            yield from _replacement(change)\n        case "False":\n',
+                '        case "True":\n'
+                '            yield from _replacement(change)\n        case "False" | "Conditional":\n',
             ),
         ),
     ),

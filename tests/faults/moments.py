@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
@@ -13,8 +14,8 @@ from pipeline.adapters.simulated.faults import Fault, FaultKind
 from pipeline.model.ending import EndingKind as Kind
 from tests.faults.cases import Case, Family, seeds, set_stage, sharing
 from tests.faults.kills import calls_of
-from tests.faults.stage import Stage
-from tests.faults.stories import STORIES
+from tests.faults.stage import QUICK, Stage
+from tests.faults.stories import STORIES, Story, first_is_there
 from tests.faults.transport import planned
 from tests.faults.wire import CHANGING, Strike
 
@@ -101,8 +102,12 @@ CLOCKS = Family(
 STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 SERIES = tuple(product(STATES, repeat=5))
 STEP = timedelta(seconds=9)
-BAKING = 6
-"""The story with a long bake: `alarm in bake`."""
+BAKED = Story(
+    name="alarms",
+    prepare=first_is_there,
+    tell=STORIES[1].tell,
+    policy=replace(QUICK, bake=timedelta(seconds=40)),
+)
 UNREADABLE = 20
 
 
@@ -117,7 +122,7 @@ def _cases_j(large: bool) -> list[Case]:
 
 
 def _prepare_j(_case: Case, tmp: Path) -> Stage:
-    return planned(set_stage(STORIES[BAKING], tmp, strict=False))
+    return planned(set_stage(BAKED, tmp, strict=False))
 
 
 def _act_j(stage: Stage, case: Case) -> None:

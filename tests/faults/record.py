@@ -295,8 +295,11 @@ def _learn_of_retry(run: RunRecord, targets: set[TargetId]) -> None:
     present = next((n for n, wave in enumerate(run.waves) if not wave.passed), None)
     for wave in run.waves:
         again = wave.claimed & targets
-        if again and wave.passed and present is not None:
-            run.moved.update(dict.fromkeys(again, present))
+        clients = {target for target in again if target.is_client}
+        if wave.passed and present is not None:
+            run.moved.update(dict.fromkeys(clients, present))
+        # A service goes with no wave of clients, and where every wave has passed its own is open again.
+        wave.passed = wave.passed and not (again if present is None else again - clients)
         wave.claimed -= targets
 
 

@@ -23,7 +23,7 @@ __all__ = ["Caught", "hunt", "hunt_all", "plant"]
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("pipeline", "stages", "tests/faults", "tests/replay")
-LONGEST = 150
+LONGEST = 400
 
 
 @dataclass(frozen=True, slots=True)

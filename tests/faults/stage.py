@@ -38,7 +38,16 @@ __all__ = ["FLEET", "QUICK", "SWIFT", "Refused", "Stage"]
 
 T = TypeVar("T")
 
-FLEET = a_fleet(clients=8)
+_BOTH = ("us-east-1", "eu-west-1")
+
+
+def _with_two_regions(fleet: Fleet, *names: str) -> Fleet:
+    """One of two clients in two Regions is drawn into the canary; the other one is not."""
+    clients = tuple(replace(c, regions=_BOTH) if c.name in names else c for c in fleet.clients)
+    return replace(fleet, clients=clients)
+
+
+FLEET = _with_two_regions(a_fleet(clients=7), "c2", "c5")
 QUICK = replace(
     POLICY,
     service=ServiceWavePolicy(bake=timedelta(seconds=2)),

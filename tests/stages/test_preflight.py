@@ -162,6 +162,14 @@ def test_a_fleet_in_order_is_looked_at_once_and_nothing_is_changed(scene: Scene)
     assert scene.company.cloud.calls("reach") == asked
 
 
+def test_what_was_found_is_told_as_it_is_written_down(scene: Scene) -> None:
+    told: list[e.Event] = []
+    ports = replace(scene.ports, heard=lambda entry: told.append(entry.event))
+    admit_looked_at(scene.plan, ports, WHO)
+    admit_looked_at(scene.plan, ports, WHO)
+    assert told == [e.PreflightDone()]
+
+
 def test_a_first_deployment_has_nothing_to_compare_and_asks_for_room(tmp_path: Path) -> None:
     scene = Scene(tmp_path, first=True)
     assert scene.begin() == e.PreflightDone()

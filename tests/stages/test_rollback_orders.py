@@ -154,6 +154,50 @@ def test_one_target_goes_back_alone(company: Company) -> None:
     ]
 
 
+def test_a_client_that_was_deferred_goes_back_from_the_wave_it_went_with(company: Company) -> None:
+    plan = half_way(company, "1.0.0")
+    late = plan.waves[2].targets[0]
+    company.say(plan, e.TargetsDeferred(wave=2, to=3, targets=(late,), reason="late"), replace(WHO, fence=2))
+    assert company.promote(plan).kind is EndingKind.SUCCEEDED
+
+    assert company.rollback(plan, RollbackScope(target=late)).kind is EndingKind.ROLLBACK_INCOMPLETE
+    assert company.phases(plan)[str(late)] == "QUARANTINED"
+
+
+class _OneMoreWave:
+    """A journal in which the runner that has just lost its lease speaks once more behind whoever reads."""
+
+    def __init__(self, company: Company, plan: Plan) -> None:
+        self.company, self.plan, self.spoke = company, plan, False
+
+    def read(self, stream: str) -> tuple[e.Envelope, ...]:
+        entries = self.company.journal.read(stream)
+        if stream.startswith("release/") and not self.spoke:
+            self.spoke = True
+            self.company.say(self.plan, e.WaveStarted(wave=2), replace(WHO, fence=entries[-1].fence))
+        return entries
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.company.journal, name)
+
+
+def test_a_wave_that_begins_while_the_order_is_written_goes_back_with_the_others(company: Company) -> None:
+    plan = half_way(company, "1.0.0")
+    order_rollback(plan, RollbackScope(wave=1), "because", _OneMoreWave(company, plan), WHO)  # type: ignore[arg-type]
+
+    assert company.events("1.0.0")[-1] == e.RollbackOrdered(waves=(1, 2), reason="because", by="ann")
+
+
+def test_a_rollback_under_way_is_not_called_off_by_a_resume(company: Company) -> None:
+    plan = half_way(company, "1.0.0")
+    halt(plan.release, "odd", "bob", company.journal, company.latch)
+    order_rollback(plan, RollbackScope(all=True), "bad", company.journal, WHO)
+    before = company.events("1.0.0")
+    with pytest.raises(UsageError, match="is being rolled back, and that is not called off"):
+        resume(plan, "oops", company.journal, company.latch, WHO)
+    assert company.events("1.0.0") == before
+
+
 def test_the_same_order_again_goes_on_and_a_wider_one_is_an_order_of_its_own(company: Company) -> None:
     plan = released(company, "1.0.0")
     first = ordered(company, plan, RollbackScope(wave=3))

@@ -195,6 +195,9 @@ class Stack:
         return None
 
     def is_gone(self, moment: datetime) -> bool:
+        """Nothing happens to a stack after it is deleted, so that the last operation alone decides."""
+        if not self.operations or self.operations[-1].steps[-1][1] is not S.DELETE_COMPLETE:
+            return False
         return self.status_at(moment)[0] is S.DELETE_COMPLETE
 
     def snapshot(self, moment: datetime, outputs: tuple[tuple[str, str], ...]) -> StackSnapshot:
