@@ -148,7 +148,7 @@ class HealthTable(Table):
     expect: HttpStatus = 200
     alarms: bool = True
     deadline: v.Duration = timedelta(minutes=10)
-    smoke: v.ParameterName = ""
+    smoke: v.SmokeName = ""
 
 
 class ServiceWaveTable(Table):

@@ -44,6 +44,7 @@ __all__ = [
     "RelativePath",
     "Size",
     "SizeWord",
+    "SmokeName",
     "SourcePath",
     "Text",
     "Timezone",
@@ -332,6 +333,14 @@ def parameter_name(raw: object) -> str:
     return text
 
 
+def smoke_name(raw: object) -> str:
+    """A function of any other name would be refused in the account: TidegateDeploy may invoke `svc-*-Smoke*` only."""
+    text = parameter_name(raw)
+    if not text.startswith("Smoke"):
+        raise fault(f'found {shown(text)}; write a name that begins with "Smoke", no other may be invoked')
+    return text
+
+
 def _schema(**keys: Any) -> WithJsonSchema:
     return WithJsonSchema(keys)
 
@@ -388,3 +397,4 @@ UrlPath = Annotated[str, PlainValidator(url_path), _schema(type="string")]
 ParameterName = Annotated[
     str, PlainValidator(parameter_name), _schema(type="string", pattern="^[A-Za-z0-9]+$")
 ]
+SmokeName = Annotated[str, PlainValidator(smoke_name), _schema(type="string", pattern="^Smoke[A-Za-z0-9]*$")]

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from pipeline.decide.canary import Trait, stratum_of
 from pipeline.decide.eta import USUAL, estimate
 from pipeline.decide.freezes import expired, freezes_of, pin_of
+from pipeline.decide.judge.looks import attainable
 from pipeline.decide.parameters import STANDARD
 from pipeline.decide.skew import Known, skew_of
 from pipeline.decide.waves import Candidate, draw_and_cut
@@ -23,6 +24,7 @@ from pipeline.model.plan import (
     PlannedTarget,
     SkippedTarget,
     Wave,
+    WaveKind,
 )
 from pipeline.model.policy import WavePolicy
 from pipeline.model.release import Manifest
@@ -174,6 +176,7 @@ def assemble(
             *expired(fleet, service, now),
             *_unasked(policy, waves),
             *_uncounted(policy, waves),
+            *_beyond_numbers(policy, waves),
             *_reluctant(candidates),
         ),
     )
@@ -263,6 +266,16 @@ def _uncounted(policy: WavePolicy, waves: Sequence[Wave]) -> tuple[str, ...]:
     wanted = policy.canary.min_requests
     why = "but no [[judge.metric]] counts them: it cannot pass without a person"
     return (f"the canary is to see {wanted} requests, {why}",)
+
+
+def _beyond_numbers(policy: WavePolicy, waves: Sequence[Wave]) -> tuple[str, ...]:
+    """Said before anybody relies on it: with so few clients no numbers, however bad, could fail the canary."""
+    canaries = len({t.owner for wave in waves if wave.kind is WaveKind.CANARY for t in wave.targets})
+    controls = len({t.owner for wave in waves if wave.kind is WaveKind.WAVE for t in wave.targets})
+    if not policy.judge.metrics or not canaries or attainable(policy.judge, canaries, controls):
+        return ()
+    few = f"{canaries} beside {controls} on the old version"
+    return (f"statistics cannot fail a canary of {few}: it waits for a person after its hard gates",)
 
 
 def _reluctant(candidates: Sequence[Candidate]) -> tuple[str, ...]:

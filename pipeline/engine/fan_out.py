@@ -40,6 +40,11 @@ class FanOut:
         self._troubled: dict[TargetId, datetime] = {}
         self._warned: datetime | None = None
 
+    @property
+    def width(self) -> int:
+        """How much is carried out at once."""
+        return self._workers.size
+
     def begin(self, targets: Sequence[TargetId]) -> None:
         """Say that these are ours now, each in its own stream, and tick them."""
         run = self._ledger.run

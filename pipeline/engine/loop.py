@@ -18,7 +18,7 @@ from pipeline.engine.heartbeat import Heartbeat
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.perform import still_ours
 from pipeline.engine.tick import judge
-from pipeline.engine.weigh import weigh
+from pipeline.engine.weigh import READERS, weigh
 from pipeline.engine.workers import Workers
 from pipeline.engine.world import Runner, World
 from pipeline.errors import AccessRefused, AnswerLost, RequestRefused, StreamMoved, Throttled
@@ -210,7 +210,9 @@ class _Loop:
     def _weigh(self, number: int, look: int) -> None:
         """Gather, judge, keep what was judged, and only then say it."""
         plan, run = self.plan, self.ledger.run
-        judgement, document = weigh(self.world, plan, run, self.ledger.targets(), number, look)
+        readers = min(READERS, self.fan_out.width)
+        targets = self.ledger.targets()
+        judgement, document = weigh(self.world, plan, run, targets, number, look, readers=readers)
         self._record(
             e.WaveJudged(
                 wave=number,

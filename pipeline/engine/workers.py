@@ -18,6 +18,11 @@ _ONE_TURN = timedelta(milliseconds=250)
 
 
 class Workers(Protocol):
+    @property
+    def size(self) -> int:
+        """how much is carried out at once"""
+        ...
+
     def submit(self, work: Callable[[], object]) -> None: ...
 
     def results(self, until: datetime | None) -> list[Result]:
@@ -31,6 +36,7 @@ class ThreadWorkers:
     """At most `size` threads, whatever the number of targets: a target that waits holds no thread."""
 
     def __init__(self, clock: Clock, size: int) -> None:
+        self.size = size
         self._clock = clock
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="tick")
         self._done: queue.SimpleQueue[Result] = queue.SimpleQueue()
@@ -61,6 +67,8 @@ class ThreadWorkers:
 
 class InlineWorkers:
     """Everything in the calling thread, one at a time, in order: what the simulated cloud runs on."""
+
+    size = 1
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

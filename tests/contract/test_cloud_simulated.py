@@ -60,6 +60,7 @@ class SimulatedBed(Bed):
             functions=(("Form", _digest(f"code {version}")),),
             retained=("Table", "Old"),
             named=(("Table", TABLE),),
+            defined=(("Mark", version), ("Queue", version)),
         )
 
     def template(self, kind: str) -> Digest:

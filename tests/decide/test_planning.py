@@ -198,6 +198,9 @@ def the_plan(targets: tuple[tuple[PlannedTarget, Effect], ...] = READ, now: date
     return assemble(MANIFEST, digest_of("envelope"), FLEET, POLICY, targets, skipped, now)
 
 
+FEW = "statistics cannot fail a canary of 1 beside 4 on the old version: it waits for a person after its hard gates"
+
+
 def test_a_plan_is_of_this_release_and_lives_for_a_day() -> None:
     plan = the_plan()
 
@@ -216,6 +219,7 @@ def test_a_plan_is_of_this_release_and_lives_for_a_day() -> None:
             SkippedTarget(id=t("oak"), reason="is suspended"),
         ),
         judge=POLICY.judge,
+        notes=(FEW,),
     )
     assert timedelta(hours=24) == PLAN_LIFE
 
@@ -345,6 +349,8 @@ def test_pins_and_freezes_that_are_over_are_told() -> None:
     assert ends == (
         "acme's pin expired after 2026-01-04 (their audit): it gets this release",
         "the freeze of the fleet ended on 2026-01-05 08:59Z (year's end); take it out of fleet.toml",
+        "statistics cannot fail a canary of 1 beside 0 on the old version: it waits for a person after its"
+        " hard gates",
     )
 
 
@@ -422,7 +428,7 @@ def test_what_the_run_has_to_know_is_in_the_plan_and_not_in_the_file() -> None:
     plan = plan_of(FLEET, policy, Surroundings(rollback_safe=False, notes=("one thing",)))
 
     assert [wave.approval for wave in plan.waves] == [False, False, True, False]
-    assert plan.notes == ("one thing", "an approval is asked for wave 7, which this plan does not have")
+    assert plan.notes == ("one thing", "an approval is asked for wave 7, which this plan does not have", FEW)
     assert (plan.approval_life, plan.waiting_deadline) == (timedelta(hours=8), timedelta(days=3))
     assert (plan.max_deferral, plan.emergency_bake) == (timedelta(days=10), timedelta(minutes=2))
     assert (plan.alarms_before, plan.max_skew, plan.rollback_safe) == (AlarmsBefore.RECORD, 1, False)
@@ -437,7 +443,7 @@ def test_requests_that_nobody_counts_are_told_before_the_run() -> None:
     )
 
     assert plan_of(FLEET, uncounted).notes == (note,)
-    assert plan_of(FLEET, POLICY).notes == ()
+    assert plan_of(FLEET, POLICY).notes == (FEW,)
     assert plan_of(FLEET, replace(uncounted, canary=CanaryPolicy(clients=1))).notes == ()
 
 

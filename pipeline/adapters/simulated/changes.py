@@ -1,7 +1,8 @@
 """Room: adapters/simulated. What a change set says, and what executing it makes, destroys, orphans and imports. Pure.
 
-Facts: API reference, ResourceChange (Action, Replacement, PolicyAction); User Guide, "DeletionPolicy attribute",
-"UpdateReplacePolicy attribute", "Import AWS resources into a CloudFormation stack automatically" and "… manually".
+Facts: API reference, ResourceChange (Action, Replacement, PolicyAction) and CreateChangeSet; User Guide,
+"DeletionPolicy attribute", "UpdateReplacePolicy attribute", "Import AWS resources into a CloudFormation stack
+automatically" and "… manually".
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ class Deed:
 def changes_between(
     before: Content | None, wanted: Content, ids: Mapping[str, str]
 ) -> tuple[ResourceChange, ...]:
-    """ids: physical ids as they stand. A release that scripts its changes has the last word on an update."""
+    """ids: physical ids as they stand. A release that scripts its changes has the last word on an update.
+
+    "CloudFormation compares the stack's information with the information that you submit in the change set and lists
+    the differences" (CreateChangeSet): a resource that stays as it is does not stand in a change set at all.
+    """
     if wanted.release.changes is not None and before is not None:
         return tuple(sorted(wanted.release.changes))
     old = {} if before is None else dict(before.release.resources)
@@ -56,12 +61,29 @@ def changes_between(
                     physical_id=ids.get(name, ""),
                 )
             )
-        elif before != wanted:
-            found.append(_modified(name, kind, wanted, ids.get(name, "")))
+        elif before is not None and (scope := _scope(name, before, wanted)):
+            found.append(_modified(name, kind, wanted, scope, ids.get(name, "")))
     return tuple(sorted(found))
 
 
-def _modified(name: str, kind: str, wanted: Content, physical: str) -> ResourceChange:
+def _scope(name: str, before: Content, wanted: Content) -> tuple[str, ...]:
+    """What of a resource differs (ResourceChange, Scope); empty where nothing does. Every function takes the stack's
+    parameters into its environment."""
+    old, new = before.release, wanted.release
+    code = dict(old.functions).get(name), dict(new.functions).get(name)
+    own = code[0] != code[1] or dict(old.defined).get(name) != dict(new.defined).get(name)
+    told = code[1] is not None and before.parameters != wanted.parameters
+    differs = own or told or (name in new.replaces and before != wanted)
+    policies = ("DeletionPolicy", "UpdateReplacePolicy")
+    return (
+        *(("Properties",) if differs else ()),
+        *(policies if (name in old.retained) != (name in new.retained) else ()),
+    )
+
+
+def _modified(
+    name: str, kind: str, wanted: Content, scope: tuple[str, ...], physical: str
+) -> ResourceChange:
     replaced = name in wanted.release.replaces
     policy = "ReplaceAndRetain" if name in wanted.release.retained else "ReplaceAndDelete"
     return ResourceChange(
@@ -70,7 +92,7 @@ def _modified(name: str, kind: str, wanted: Content, physical: str) -> ResourceC
         action="Modify",
         replacement="True" if replaced else "False",
         policy_action=policy if replaced else "",
-        scope=("Properties",),
+        scope=scope,
         physical_id=physical,
     )
 

@@ -59,7 +59,8 @@ class ScriptedRelease:
     this template replaces.
 
     retained: logical ids with DeletionPolicy and UpdateReplacePolicy Retain. named: logical id to the name that
-    stands literally in the template. changes: what an update to this template says and does, word for word, instead
+    stands literally in the template. defined: logical id to whatever stands for its properties; what is not in it, nor
+    in functions, has the same properties in every release. changes: what an update to this template says and does, word for word, instead
     of what follows from the resources.
     """
 
@@ -71,6 +72,7 @@ class ScriptedRelease:
     replaces: tuple[str, ...] = ()
     retained: tuple[str, ...] = ()
     named: tuple[tuple[str, str], ...] = ()
+    defined: tuple[tuple[str, str], ...] = ()
     changes: tuple[ResourceChange, ...] | None = None
 
     @property
