@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pipeline.decide.effects import foreseen
 from pipeline.decide.planning import Effect
 from pipeline.decide.target_steps import mark_of, tag_of
 from pipeline.errors import AccountUnusable, OperationFailed, Throttled
@@ -60,7 +61,7 @@ def observe(wish: Wish, stacks: Stacks, clock: Clock) -> Effect | str:
         same = parameters_digest(snapshot.readable_parameters) == parameters_digest(wish.desired.parameters)
         if snapshot.mark == mark_of(wish.desired) and same:
             return Effect(kind=EffectKind.NOTHING, running=running)
-        changes = _ask(wish, stacks, clock, place)
+        changes = foreseen(_ask(wish, stacks, clock, place), wish.state.orphans)
     except AccountUnusable as fault:
         return fault.problem
     kind = EffectKind.UPDATE if changes else EffectKind.NOTHING

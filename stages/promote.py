@@ -236,9 +236,14 @@ def error_of(
             return _paused(plan, ending, run, state)
         case EndingKind.AWAITING_APPROVAL:
             return _unapproved(plan, ending, run, state)
+        case EndingKind.SUPERSEDED:
+            return ReleaseHalted(
+                f"{release} has given way to a later release and goes no further",
+                state=state,
+                remedy=f"see `release fleet`; `release plan {release} -o plan.json` would begin it anew",
+            )
         case (
             EndingKind.SUCCEEDED
-            | EndingKind.SUPERSEDED
             | EndingKind.BAKING
             | EndingKind.WAITING
             | EndingKind.WAVE_PASSED

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.errors import NotFound, ReleaseHalted, UsageError
+from pipeline.errors import NotFound, ReleaseHalted, ReleasePaused, UsageError
 from pipeline.model import event as e
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.plan import Plan, plan_digest
@@ -73,7 +73,13 @@ def _refuse_unless_retriable(release: ReleaseName, run: RunState, latch: Latch) 
             state="nothing was changed; a person's halt stands until a person resumes",
             remedy=f"first `release resume {release} --reason …`, then this command again",
         )
-    if run.run in (Run.RUNNING, Run.HALTED, Run.PAUSED):
+    if run.run is Run.PAUSED:
+        raise ReleasePaused(
+            f"{release} is paused: {run.paused_because}",
+            state="nothing was changed; what waits for a person is not lifted by trying again",
+            remedy=f"first `release resume {release} --reason …`, then this command again",
+        )
+    if run.run in (Run.RUNNING, Run.HALTED):
         return
     raise UsageError(
         f"{release} is {run.run}: there is nothing to try again under its plan",

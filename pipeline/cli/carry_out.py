@@ -87,18 +87,20 @@ def conclude(
             as_json or quiet,
             f"{ending.reason}, the first until {moment}\n\nnext, from then on: release promote {plan.release}",
         )
-    elif ending.kind is EndingKind.SUPERSEDED:
-        _say(
-            as_json or quiet,
-            f"{plan.release} has given way to a later release; nothing was changed\n\nnext: release fleet",
-        )
     elif ending.kind is EndingKind.WAVE_PASSED:
         _say(as_json or quiet, f"as far as was asked for\n\nnext: release promote {plan.release}")
     else:
         _say(
             as_json or quiet,
-            f"{plan.release} has reached every target of its plan\n\nnext: release fleet --live",
+            f"{_reached(plan, targets)}\n\nnext: release fleet --live",
         )
+
+
+def _reached(plan: Plan, targets: Mapping[TargetId, TargetState]) -> str:
+    without = sum(1 for state in targets.values() if state.phase is not Phase.HEALTHY)
+    if not without:
+        return f"{plan.release} has reached every target of its plan"
+    return f"{plan.release} has reached {len(targets) - without} of {len(targets)} targets; see `release status`"
 
 
 def _rolled_back(plan: Plan, targets: Mapping[TargetId, TargetState]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pipeline.model.stack import ResourceChange
 from pipeline.model.target_event import Orphan
 
-__all__ = ["as_planned", "beside_an_orphan", "imported", "let_go"]
+__all__ = ["as_planned", "beside_an_orphan", "foreseen", "imported", "let_go"]
 
 
 def let_go(changes: Sequence[ResourceChange], added: Collection[str]) -> tuple[Orphan, ...]:
@@ -39,6 +39,22 @@ def beside_an_orphan(changes: Sequence[ResourceChange], orphans: Sequence[Orphan
         for change in changes
         if change.action == "Add" and (orphan := _orphan_of(change, orphans)) is not None
     }
+
+
+def foreseen(changes: Sequence[ResourceChange], orphans: Sequence[Orphan]) -> tuple[ResourceChange, ...]:
+    """The same changes as a plan shows them: CloudFormation would make anew what has no literal name, but the engine
+    takes it back in."""
+    return tuple(
+        ResourceChange(
+            logical_id=change.logical_id,
+            resource_type=change.resource_type,
+            action="Import",
+            physical_id=orphan.physical_id,
+        )
+        if change.action == "Add" and (orphan := _orphan_of(change, orphans)) is not None
+        else change
+        for change in changes
+    )
 
 
 def as_planned(

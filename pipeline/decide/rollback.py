@@ -107,7 +107,8 @@ def _members(
     """Clients that suffer first, then the newest exposure; a client's later Region before its earlier one."""
     together = members(plan, run, number)
     suffering = {t.owner for t in together if targets[t].phase in _SUFFERS}
-    ordered = sorted(reversed(together), key=lambda t: t.owner not in suffering)
+    newest_first = together[::-1]
+    ordered = sorted(newest_first, key=lambda t: t.owner not in suffering)
     return tuple(t for t in ordered if not order.targets or t in order.targets)
 
 

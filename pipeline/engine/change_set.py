@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from pipeline.decide import target_steps as steps
-from pipeline.decide.effects import as_planned, beside_an_orphan, imported, let_go
+from pipeline.decide.effects import as_planned, beside_an_orphan, foreseen, imported, let_go
 from pipeline.decide.guard import findings, sentences
 from pipeline.decide.stack_policy import asks_the_policy
 from pipeline.decide.target_ends import change_set_failed
@@ -192,11 +192,10 @@ def _differs(job: Job, view: ChangeSetView) -> str:
 
 
 def _differs_in_effect(target: PlannedTarget, job: Job, view: ChangeSetView) -> str:
-    """What the plan saw as made anew may be taken back in by now."""
-    same = target.effect_digest in (
-        effect_of(view.changes),
-        effect_of(as_planned(view.changes, job.state.orphans, job.action.bridged)),
-    )
+    """What the plan saw as made anew, or as to be taken back in, may be in the stack by now."""
+    known = (*job.state.orphans, *job.state.bridged)
+    anew = as_planned(view.changes, job.state.orphans, job.state.bridged)
+    same = target.effect_digest in map(effect_of, (view.changes, anew, foreseen(anew, known)))
     return "" if same else "the change set would do something else than the plan says"
 
 

@@ -105,6 +105,7 @@ class _Loop:
             case ClaimRollback(targets=targets):
                 self._begin_rollback(targets)
             case moves.MarkGood(targets=targets):
+                still_ours(self.world, self.runner)
                 for target in targets:
                     self.ledger.say(target, (e.TargetGood(),))
             case moves.Judge(targets=targets):

@@ -79,8 +79,6 @@ class Action:
     """The change set at hand does nothing but import."""
     apart: tuple[str, ...] = ()
     """logical ids of orphans that have to be imported before the release itself"""
-    bridged: tuple[e.Orphan, ...] = ()
-    """orphans that this action has imported so"""
     lets_go: tuple[e.Orphan, ...] = ()
     """what the change set at hand leaves behind"""
     address: str = ""

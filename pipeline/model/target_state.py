@@ -72,8 +72,8 @@ class TargetState:
     """What a person has chosen to leave out when a stuck rollback is continued; used once."""
     drifted: tuple[str, ...] = ()
     """Resources left out of a rollback, which differ from their template since; until a person clears the target."""
-    bridged: bool = False
-    """The stack stands on the template of an import: it shows its old release, and is not quite that."""
+    bridged: tuple[e.Orphan, ...] = ()
+    """What an import has given the stack ahead of a release: it shows its old release, and is not quite that."""
     made_stack: bool = False
     """The stack's first change set was ours, and the stack has not been seen complete since."""
 
@@ -247,7 +247,7 @@ def _stepped(state: TargetState, step: e.TargetStep, at: datetime) -> TargetStat
         case e.StackSettled(address=address):
             settled = _verifying(_on_action(state, at, step=Step.SETTLED, address=address))
             wanted = state.action.wanted
-            settled = replace(settled, made_stack=False, bridged=False)
+            settled = replace(settled, made_stack=False, bridged=())
             return replace(settled, observed=wanted.release) if wanted is not None else settled
         case e.TargetVerified():
             return _verifying(_on_action(state, at, step=Step.VERIFIED))
@@ -311,10 +311,9 @@ def _imported(state: TargetState, at: datetime) -> TargetState:
     action = state.action
     if action is None:
         return state
-    known = {orphan.logical_id: orphan for orphan in (*action.bridged, *state.orphans)}
-    bridged = tuple(known[name] for name in action.imports if name in known)
-    state = _on_action(state, at, apart=(), bridged=(*action.bridged, *bridged))
-    return replace(_abandoned(state, at), bridged=True)
+    taken = tuple(orphan for orphan in state.orphans if orphan.logical_id in action.imports)
+    state = replace(_on_action(state, at, apart=()), bridged=(*state.bridged, *taken))
+    return _abandoned(state, at)
 
 
 def _abandoned(state: TargetState, at: datetime) -> TargetState:

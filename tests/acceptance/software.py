@@ -43,6 +43,7 @@ class Software:
     """One version. pause: seconds that a deployment takes, and the way back from it.
 
     sick_at: clients at which its alarm rings. broken_at: clients at which CloudFormation fails and rolls back.
+    table_name: literal; empty where CloudFormation makes one up.
     """
 
     version: str
@@ -50,6 +51,7 @@ class Software:
     sick_at: Sequence[str] = ()
     broken_at: Sequence[str] = ()
     table: bool = False
+    table_name: str = ""
 
 
 def code(software: Software) -> str:
@@ -88,7 +90,7 @@ def template(software: Software) -> str:
             "Properties": {"VisibilityTimeout": 999999},
         }
     if software.table:
-        document["Resources"]["Table"] = _TABLE
+        document["Resources"]["Table"] = _table(software.table_name)
     return json.dumps(document, indent=1)
 
 
@@ -105,7 +107,7 @@ _FUNCTION = {
     "Timeout": 60,
     "Role": {"Fn::GetAtt": ["Role", "Arn"]},
 }
-_TABLE = {
+_TABLE: dict[str, Any] = {
     "Type": "AWS::DynamoDB::Table",
     "DeletionPolicy": "Retain",
     "UpdateReplacePolicy": "Retain",
@@ -115,6 +117,10 @@ _TABLE = {
         "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
     },
 }
+
+
+def _table(name: str) -> dict[str, Any]:
+    return {**_TABLE, "Properties": {**_TABLE["Properties"], "TableName": name}} if name else _TABLE
 
 
 def _parameter(version: str) -> dict[str, Any]:

@@ -29,11 +29,10 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 HEALTHY = TargetState(phase=Phase.HEALTHY, desired=NEW, observed=NEW.release, changed=True)
 JUDGED = replace(HEALTHY, verdict=e.Verdict.PASS, settled_at=NOW + timedelta(days=2))
 JUDGE = JudgePolicy(
-    metrics=(MetricSpec(name="errors", kind=MetricKind.RATE, namespace="AWS/Lambda", errors="Errors"),), looks=3
+    metrics=(MetricSpec(name="errors", kind=MetricKind.RATE, namespace="AWS/Lambda", errors="Errors"),),
+    looks=3,
 )
-PLAN = replace(
-    a_plan(replace(a_wave("k", kind=WaveKind.CANARY), extend=HOUR), a_wave("a")), judge=JUDGE
-)
+PLAN = replace(a_plan(replace(a_wave("k", kind=WaveKind.CANARY), extend=HOUR), a_wave("a")), judge=JUDGE)
 BEGAN = NOW + timedelta(seconds=3)
 """the fourth event"""
 OVER = BEGAN + HOUR
@@ -129,7 +128,10 @@ def test_going_on_is_not_deciding() -> None:
     waits = (JUDGING, *undecided(e.Verdict.INCONCLUSIVE, 3))
     run = fold_run(envelopes((*BAKING, *waits, e.RunResumed(reason="go on"))))
     assert run.run is Run.PAUSED
-    assert isinstance(move(*waits, e.RunResumed(reason="go on")), Finished)
+    again = move(*waits, e.RunResumed(reason="go on"))
+    assert isinstance(again, Record)
+    assert isinstance(again.event, e.WaveInconclusive)
+    assert isinstance(move(*waits, e.RunResumed(reason="go on"), again.event), Finished)
 
 
 def test_a_fleet_event_freezes_and_blames_nobody() -> None:

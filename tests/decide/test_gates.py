@@ -346,12 +346,12 @@ def test_what_was_seen_before_the_end_of_a_bake_says_nothing_of_how_it_has_baked
     """A wave that bakes once more, after a retry or an extension, is looked at once more."""
     again = (*BAKING, e.WaveJudging(wave=0), e.BakeExtended(wave=0, until=NOW, reason="dark"))
     said = (*again, e.WaveJudging(wave=0))
-    assert move(said, PLAN, now=NOW + HOUR, k=replace(JUDGED, settled_at=NOW + timedelta(seconds=4))) == Judge(
-        (t("k"),)
-    )
-    assert move(said, PLAN, now=NOW + HOUR, k=replace(JUDGED, settled_at=NOW + timedelta(seconds=6))) == MarkGood(
-        (t("k"),)
-    )
+    assert move(
+        said, PLAN, now=NOW + HOUR, k=replace(JUDGED, settled_at=NOW + timedelta(seconds=4))
+    ) == Judge((t("k"),))
+    assert move(
+        said, PLAN, now=NOW + HOUR, k=replace(JUDGED, settled_at=NOW + timedelta(seconds=6))
+    ) == MarkGood((t("k"),))
 
 
 def test_neither_lane_skips_a_failure_the_pace_or_an_approval() -> None:
@@ -443,7 +443,7 @@ def test_a_target_retried_after_every_wave_has_passed_opens_its_own_again() -> N
     owing = (*HURRIED, e.FollowUpScheduled(until=NOW + HOUR), e.RunHalted(reason="a failed", by="tidegate"))
     claimed = e.TargetsClaimed(wave=1, targets=(t("a"), t("b")))
     said = (*owing[:3], claimed, *owing[3:], e.RetryOrdered(targets=(t("a"),), reason="mended"))
-    others = {name: JUDGED for name in "kbc"}
+    others = dict.fromkeys("kbc", JUDGED)
     assert move(said, PLAN, **others) == Claim(1, (t("a"),))
     assert run_of(*said).follow_up_until is None
 

@@ -17,8 +17,6 @@ from tests.simulation import SERVICE, Company
 
 STACK = f"svc-{SERVICE}"
 TABLE = ("Notes", "AWS::DynamoDB::Table")
-STORE = ("Notes", "AWS::ECR::Repository")
-"""Stateful as well, and the guard lets it be modified in place without asking for every property."""
 
 
 def released(company: Company, version: str) -> Plan:
@@ -86,18 +84,21 @@ def with_table(company: Company, version: str) -> None:
 
 
 class WrittenCompany(Company):
-    """Its client templates are stored as artifacts, as a build stores them; those of `stored` versions have a retained
-    store, whose name CloudFormation makes up."""
+    """Its client templates are stored as artifacts, as a build stores them. Those of `stored` versions have a retained
+    table: under the name `literal`, or under one that CloudFormation makes up where that is empty."""
 
-    stored = frozenset({"1.1.0", "1.2.0"})
+    stored = frozenset({"1.1.0", "1.1.1", "1.2.0"})
+    literal = ""
 
     def body(self, version: str, *, store: bool) -> dict[str, Json]:
         resources: dict[str, Json] = {"Form": {"Type": "AWS::Lambda::Function"}}
         if store:
-            resources["Notes"] = {
-                "Type": STORE[1],
+            properties: Json = {"TableName": self.literal} if self.literal else {}
+            resources[TABLE[0]] = {
+                "Type": TABLE[1],
                 "DeletionPolicy": "Retain",
                 "UpdateReplacePolicy": "Retain",
+                "Properties": properties,
             }
         return {"Description": version, "Resources": resources}
 
@@ -115,17 +116,17 @@ class WrittenCompany(Company):
     def build(self, version: str) -> Manifest:
         manifest = super().build(version)
         if version in self.stored:
-            self._teach(version, self.client_template(version), store=True)
+            self._teach(version, self.client_template(version))
         return manifest
 
     def bridges(self, version: str) -> None:
-        """The cloud can read the template that runs this version and takes the store back in."""
-        self._teach(version, self._stored(version, store=True), store=True)
+        """The cloud can read the template that runs this version and takes the table back in."""
+        self._teach(version, self._stored(version, store=True))
 
     def _stored(self, version: str, *, store: bool) -> Digest:
         return self.artifacts.put(canonical(self.body(version, store=store)), ("us-east-1",))[0]
 
-    def _teach(self, version: str, template: Digest, *, store: bool) -> None:
+    def _teach(self, version: str, template: Digest) -> None:
         manifest = self.manifest(version)
         stack = next(s for s in manifest.stacks if s.role == "client")
         self.cloud.knows(
@@ -136,7 +137,8 @@ class WrittenCompany(Company):
                 template=template,
                 functions=stack.functions,
             ),
-            resources=(*stack.resource_types, STORE) if store else stack.resource_types,
+            resources=(*stack.resource_types, TABLE),
             outputs=(("Url", "https://{account}.{region}.example.com"),),
-            retained=("Notes",) if store else (),
+            retained=(TABLE[0],),
+            named=((TABLE[0], self.literal),) if self.literal else (),
         )

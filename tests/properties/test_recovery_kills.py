@@ -15,7 +15,7 @@ import pytest
 from pipeline.adapters.simulated.faults import KillSwitch, Moment
 from pipeline.model.ending import EndingKind
 from tests.engine.companies import (
-    STORE,
+    TABLE,
     WrittenCompany,
     breaks,
     canary_place,
@@ -65,7 +65,7 @@ def taken_back(company: MortalWritten) -> None:
     assert company.runs() == {str(target): "1.2.0"}
     assert len([h for h in company.cloud.history if h.imported]) == 1
     inventory = company.cloud.formation(place).inventory
-    assert [bool(owner) for p, owner in inventory.items() if p.resource_type == STORE[1]] == [True]
+    assert [bool(owner) for p, owner in inventory.items() if p.resource_type == TABLE[1]] == [True]
     assert state_of(company, target).orphans == ()
 
 

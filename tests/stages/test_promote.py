@@ -450,12 +450,18 @@ def meaning(
         EndingKind.BAKING,
         EndingKind.WAVE_PASSED,
         EndingKind.INTERRUPTED,
-        EndingKind.SUPERSEDED,
         EndingKind.WAITING,
     ],
 )
 def test_an_ending_as_planned_is_no_error(company: Company, kind: EndingKind) -> None:
     assert meaning(planned(company, "1.0.0"), kind, RunState()) is None
+
+
+def test_a_release_that_gave_way_has_not_arrived_and_exits_3(company: Company) -> None:
+    fault = meaning(planned(company, "1.0.0"), EndingKind.SUPERSEDED, RunState())
+    assert fault is not None
+    assert fault.exit_code == 3
+    assert fault.problem == "intake@1.0.0 has given way to a later release and goes no further"
 
 
 def test_a_halt_exits_3_and_says_what_stands_where_and_what_to_type(company: Company) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from pipeline.errors import NotFound, ReleaseError, ReleaseHalted, UsageError
+from pipeline.errors import NotFound, ReleaseError, ReleaseHalted, ReleasePaused, UsageError
 from pipeline.model import event as e
 from pipeline.model.ids import TargetId
 from pipeline.model.run_state import Run, WaveStatus
@@ -46,6 +47,16 @@ def refused(desk: Desk, doing: Callable[[], object]) -> ReleaseError:
     assert caught.value.state
     assert caught.value.remedy
     return caught.value
+
+
+def test_what_waits_for_a_person_is_not_lifted_by_trying_again() -> None:
+    desk = Desk()
+    desk.began(*desk.through(2), e.WaveStarted(wave=2))
+    desk.claimed("c3", 2, FAILED)
+    desk.say(e.RunPaused(reason="lunch", by=BOB, deadline=desk.clock.now() + timedelta(days=1)))
+    found = refused(desk, lambda: tried(desk))
+    assert isinstance(found, ReleasePaused)
+    assert found.problem == "intake@1.4.0 is paused: lunch"
 
 
 def test_failed_and_unknown_targets_are_pending_again_as_another_attempt() -> None:

@@ -28,11 +28,13 @@ from tests.views.worlds import (
     NOW,
     RELEASE,
     SECOND,
+    SERVICE,
     START,
     a_plan,
     entries,
     halted_run,
     halted_targets,
+    history_of,
     run_events,
     sha,
 )
@@ -113,6 +115,12 @@ def waiting() -> RunState:
     )
 
 
+def owing() -> dict[TargetId, TargetState]:
+    """One of the healthy ones could not be protected, which somebody should look at."""
+    unprotected = e.TargetUnprotected(reason="AccessDenied for SetStackPolicy")
+    return {**halted_targets(), SERVICE: history_of(SERVICE, e.TargetHealthy(changed=True), unprotected)}
+
+
 def a_refusal() -> ConfigInvalid:
     return ConfigInvalid(
         "2 faults in fleet.toml",
@@ -130,8 +138,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "status-halted.md": lambda: status_markdown(RELEASE, a_plan(), halted_run(), halted_targets(), NOW),
     "status-baking.txt": lambda: status_text(RELEASE, a_plan(), baking(), {}, NOW),
     "status-built.txt": lambda: status_text(RELEASE, None, fold_run(run_events()[:2]), {}, NOW),
-    "status-waiting.txt": lambda: status_text(RELEASE, a_plan(), waiting(), halted_targets(), NOW),
-    "status-waiting.json": lambda: as_text(status_json(RELEASE, a_plan(), waiting(), halted_targets(), NOW)),
+    "status-waiting.txt": lambda: status_text(RELEASE, a_plan(), waiting(), owing(), NOW),
+    "status-waiting.json": lambda: as_text(status_json(RELEASE, a_plan(), waiting(), owing(), NOW)),
     "plan.txt": lambda: plan_text(a_plan()),
     "plan.json": lambda: as_text(plan_json(a_plan())),
     "fleet.txt": lambda: fleet_text(the_fleet()),

@@ -81,9 +81,7 @@ def _scope(name: str, before: Content, wanted: Content) -> tuple[str, ...]:
     )
 
 
-def _modified(
-    name: str, kind: str, wanted: Content, scope: tuple[str, ...], physical: str
-) -> ResourceChange:
+def _modified(name: str, kind: str, wanted: Content, scope: tuple[str, ...], physical: str) -> ResourceChange:
     replaced = name in wanted.release.replaces
     policy = "ReplaceAndRetain" if name in wanted.release.retained else "ReplaceAndDelete"
     return ResourceChange(
