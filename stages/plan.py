@@ -23,7 +23,7 @@ from pipeline.decide.planning import (
     waiver_notes,
     with_times,
 )
-from pipeline.decide.waivers import covered, set_apart, waive_command
+from pipeline.decide.waivers import covered, group_commands, set_apart, waive_command
 from pipeline.errors import BlockedByPolicy, ConfigInvalid, NotFound, UsageError
 from pipeline.model.event import target_stream
 from pipeline.model.fleet import Client, Fleet, FleetService
@@ -292,7 +292,11 @@ def _guarded(
         raise BlockedByPolicy(
             "this release would delete or replace what holds data",
             state="nothing was changed",
-            details=(*apart.refused, *(f"to accept the loss: {c}" for c in commands if c)),
+            details=(
+                *apart.refused,
+                *(f"to accept the loss: {command}" for command in commands if command),
+                *group_commands(release, blocked),
+            ),
             remedy="keep the resource in the template (DeletionPolicy and UpdateReplacePolicy: Retain protect"
             " it); move data in a release of its own first",
         )

@@ -135,7 +135,7 @@ def _refuse_unsigned(named: Sequence[tuple[str, SignedWaiver]], verifier: Verifi
     )
     if broken:
         raise IntegrityBroken(
-            f"{len(broken)} waivers cannot be trusted",
+            f"{len(broken)} {'waiver' if len(broken) == 1 else 'waivers'} cannot be trusted",
             state="nothing was touched",
             details=broken,
             remedy="take them away, find out who wrote them, and sign anew with `release waive`",

@@ -88,7 +88,10 @@ def conclude(
             f"{ending.reason}, the first until {moment}\n\nnext, from then on: release promote {plan.release}",
         )
     elif ending.kind is EndingKind.WAVE_PASSED:
-        _say(as_json or quiet, f"as far as was asked for\n\nnext: release promote {plan.release}")
+        _say(
+            as_json or quiet,
+            f"{plan.release} is as far as was asked for\n\nnext: release promote {plan.release}",
+        )
     else:
         _say(
             as_json or quiet,
@@ -100,12 +103,15 @@ def _reached(plan: Plan, targets: Mapping[TargetId, TargetState]) -> str:
     without = sum(1 for state in targets.values() if state.phase is not Phase.HEALTHY)
     if not without:
         return f"{plan.release} has reached every target of its plan"
-    return f"{plan.release} has reached {len(targets) - without} of {len(targets)} targets; see `release status`"
+    return (
+        f"{plan.release} has reached {len(targets) - without} of {len(targets)} targets; see `release status`"
+    )
 
 
 def _rolled_back(plan: Plan, targets: Mapping[TargetId, TargetState]) -> str:
     restored = sum(1 for state in targets.values() if state.phase is Phase.ROLLED_BACK)
-    done = f"{restored} targets are off it" if restored else "no target had to be put back"
+    count = "1 target is" if restored == 1 else f"{restored} targets are"
+    done = f"{count} off it" if restored else "no target had to be put back"
     return f"{plan.release} was rolled back: {done}\n\nnext: release status {plan.release}"
 
 

@@ -89,6 +89,9 @@ def _fault(orphan: Orphan, body: Mapping[str, Any], known: frozenset[str]) -> st
         return "the release does not define it"
     if body.get("DeletionPolicy") not in _KEPT:
         return "the release does not retain it"
+    named = body.get("Properties", {}).get(IDENTIFIERS[orphan.resource_type])
+    if isinstance(named, str) and named != orphan.physical_id:
+        return f"the release calls it {named}, and it is {orphan.physical_id}"
     missing = sorted(set(_references(body)) - known)
     return f"it refers to {', '.join(missing)}, which the stack does not have yet" if missing else ""
 

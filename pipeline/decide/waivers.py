@@ -25,7 +25,16 @@ from pipeline.model.waiver import (
     waiver_bytes,
 )
 
-__all__ = ["Apart", "covered", "covers", "set_apart", "signature_of", "waive_command", "waiver_digest"]
+__all__ = [
+    "Apart",
+    "covered",
+    "covers",
+    "group_commands",
+    "set_apart",
+    "signature_of",
+    "waive_command",
+    "waiver_digest",
+]
 
 
 def covered(
@@ -144,4 +153,22 @@ def waive_command(release: str, target: TargetId, finding: GuardFinding) -> str:
     return (
         f"release waive {release} --client {shlex.quote(target.owner)} --resource {finding.logical_id}"
         f" --physical-id {shlex.quote(finding.physical_id)} --rule {finding.rule} --reason …"
+    )
+
+
+def group_commands(
+    release: str, blocked: Sequence[tuple[PlannedTarget, Sequence[GuardFinding]]]
+) -> tuple[str, ...]:
+    """What is typed instead where several targets have the same effect: one waiver for all of them."""
+    alike: dict[tuple[str, str, str], int] = {}
+    for _, found in blocked:
+        for finding in found:
+            if finding.waivable and finding.effect is not None:
+                key = (str(finding.effect), finding.logical_id, finding.rule)
+                alike[key] = alike.get(key, 0) + 1
+    return tuple(
+        f"for all {count} alike: release waive {release} --group {effect} --resource {resource} --rule {rule}"
+        " --reason …"
+        for (effect, resource, rule), count in alike.items()
+        if count > 1
     )

@@ -195,7 +195,7 @@ def _differs_in_effect(target: PlannedTarget, job: Job, view: ChangeSetView) -> 
     """What the plan saw as made anew, or as to be taken back in, may be in the stack by now."""
     known = (*job.state.orphans, *job.state.bridged)
     anew = as_planned(view.changes, job.state.orphans, job.state.bridged)
-    same = target.effect_digest in map(effect_of, (view.changes, anew, foreseen(anew, known)))
+    same = target.effect_digest in [effect_of(each) for each in (view.changes, anew, foreseen(anew, known))]
     return "" if same else "the change set would do something else than the plan says"
 
 

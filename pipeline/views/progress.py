@@ -108,9 +108,9 @@ def next_step(
         case Run.NONE:
             return (_unplanned_step(release, run),)
         case Run.PLANNED:
-            return (f"release promote {release}",)
+            return (f"release promote {release}", *_hurry(release, run, now))
         case Run.RUNNING:
-            return (_while_running(release, run, now),)
+            return (_while_running(release, run, now, plan), *_hurry(release, run, now))
         case Run.HALTED:
             number = plan.waves[run.halted_in].number if plan and run.halted_in is not None else run.halted_in
             wave = f"--wave {number}" if number is not None else "--all"
@@ -150,16 +150,34 @@ def _while_paused(release: ReleaseName, run: RunState, plan: Plan | None) -> tup
     return (f"release resume {release} --reason TEXT", f"release rollback {release} --all --reason TEXT")
 
 
-def _while_running(release: ReleaseName, run: RunState, now: datetime) -> str:
-    current = run.waves[run.current_wave] if run.current_wave is not None else WaveState()
+def _while_running(release: ReleaseName, run: RunState, now: datetime, plan: Plan | None) -> str:
+    number = run.current_wave
+    current = run.waves[number] if number is not None else WaveState()
     if current.status is WaveStatus.GATED and current.gate is not None:
-        if current.gate.gate is Gate.APPROVAL:
+        counted = plan.waves[number].number if plan and number is not None else number
+        if current.gate.gate is Gate.APPROVAL and not _approved(run, f"wave:{counted}", now):
             return f"somebody else than {plain(run.starter)}: release approve {release}"
         if current.gate.until is not None and current.gate.until > now:
             return f"waiting until {moment(current.gate.until)}; then release promote {release}"
     if current.status is WaveStatus.BAKING and current.bake_until is not None and current.bake_until > now:
         return f"baking until {moment(current.bake_until)}; then release promote {release}"
     return f"release promote {release}"
+
+
+def _hurry(release: ReleaseName, run: RunState, now: datetime) -> tuple[str, ...]:
+    """Whoever has asked to hurry began the run or asked for it, so that somebody else has to say yes."""
+    if run.lane_asked is None or _approved(run, f"lane:{run.lane_asked.lane.value}", now):
+        return ()
+    who = plain(run.lane_asked_by or run.starter)
+    return (f"somebody else than {who}: release approve {release} --lane {run.lane_asked.lane.value}",)
+
+
+def _approved(run: RunState, subject: str, now: datetime) -> bool:
+    """Whether it has been approved, as far as a page can tell; the engine asks further than that."""
+    return any(
+        approval.given.subject == subject and approval.given.plan == run.plan and now < approval.given.expires
+        for approval in run.approvals
+    )
 
 
 # --- rows ------------------------------------------------------------------------------------------

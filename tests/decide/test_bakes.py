@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from pipeline.decide.bakes import bake_end, is_judged, next_look
 from pipeline.decide.run_steps import (
     Bake,
     Finished,
@@ -21,7 +22,7 @@ from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.judging import JudgePolicy, MetricKind, MetricSpec
 from pipeline.model.plan import WaveKind
-from pipeline.model.run_state import Run, fold_run
+from pipeline.model.run_state import Run, RunState, WaveState, WaveStatus, fold_run
 from pipeline.model.target_state import Phase, TargetState
 from tests.decide.runs import NEW, NOW, a_plan, a_wave, digest_of, envelopes, states, t
 
@@ -65,7 +66,42 @@ def test_the_judge_looks_at_every_registered_part_of_the_bake() -> None:
 
 
 def test_a_look_that_nobody_was_there_for_is_not_made_up_for() -> None:
+    assert move(now=BEGAN + 40 * MINUTE, k=HEALTHY) == Weigh(0, 2)
     assert move(now=BEGAN + 45 * MINUTE, k=HEALTHY) == Weigh(0, 2)
+
+
+def test_no_look_is_due_where_nothing_is_judged_hurried_extended_or_not_yet_baking() -> None:
+    baking = WaveState(status=WaveStatus.BAKING, bake_from=BEGAN, bake_until=OVER)
+    now = BEGAN + 20 * MINUTE
+
+    def due(wave: WaveState, number: int = 0, lane: e.Lane | None = None) -> tuple[int, datetime] | None:
+        return next_look(PLAN, number, RunState(waves=(wave, wave)), lane, now)
+
+    assert due(baking) == (1, now)
+    assert due(baking, number=1) is None
+    assert due(baking, lane=e.Lane.EMERGENCY) is None
+    assert due(replace(baking, extended=True)) is None
+    assert due(replace(baking, bake_from=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("lane", "began", "until", "end"),
+    [
+        (None, BEGAN, OVER, OVER),
+        (None, BEGAN, None, BEGAN + MINUTE),
+        (e.Lane.FULL, BEGAN, OVER, BEGAN + MINUTE),
+        (e.Lane.EMERGENCY, BEGAN, OVER, BEGAN + 10 * MINUTE),
+        (e.Lane.EMERGENCY, BEGAN, BEGAN + 5 * MINUTE, BEGAN + 5 * MINUTE),
+        (e.Lane.EMERGENCY, None, OVER, BEGAN + 11 * MINUTE),
+    ],
+)
+def test_a_lane_ends_a_bake_earlier_and_never_later(
+    lane: e.Lane | None, began: datetime | None, until: datetime | None, end: datetime
+) -> None:
+    wave = WaveState(status=WaveStatus.BAKING, bake_from=began, bake_until=until)
+
+    assert PLAN.emergency_bake == 10 * MINUTE
+    assert bake_end(PLAN, wave, lane, BEGAN + MINUTE) == end
 
 
 def test_the_hard_gates_come_before_the_numbers() -> None:
@@ -173,6 +209,15 @@ def test_waves_behind_the_canary_are_not_judged_by_numbers() -> None:
     later = replace(PLAN, waves=(a_wave("k"), PLAN.waves[1]))
     run = fold_run(envelopes((*BAKING, JUDGING)))
     assert next_move(later, run, states(later, k=JUDGED), OVER) == MarkGood((t("k"),))
+
+
+@pytest.mark.parametrize(("requests", "judged"), [(0, False), (1, True)])
+def test_without_metrics_a_canary_is_judged_only_if_it_has_to_see_requests(
+    requests: int, judged: bool
+) -> None:
+    bare = replace(PLAN, judge=JudgePolicy(), waves=(replace(PLAN.waves[0], min_requests=requests),))
+
+    assert is_judged(bare, 0) is judged
 
 
 def test_a_minimum_of_requests_is_weighed_although_nothing_else_is() -> None:

@@ -41,6 +41,12 @@ def test_the_bridge_is_what_runs_and_the_imported_resource_and_nothing_else() ->
     )
 
 
+def test_a_resource_that_the_release_calls_by_another_name_is_for_a_person() -> None:
+    made = bridge(RUNNING, wanted(Notes=table(TableName="notes")), (NOTES,))
+    assert made == Unbridgeable("Notes: the release calls it notes, and it is svc-intake-Notes-1X")
+    assert isinstance(bridge(RUNNING, wanted(Notes=table(TableName=NOTES.physical_id)), (NOTES,)), Bridge)
+
+
 @pytest.mark.parametrize(
     "properties",
     [

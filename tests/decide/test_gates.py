@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from pipeline.decide.gates import defer, gate_of, listed, waiting_since
 from pipeline.decide.run_steps import (
     Await,
     Bake,
@@ -16,6 +17,7 @@ from pipeline.decide.run_steps import (
     RunMove,
     StartWave,
     Wait,
+    Weigh,
     next_move,
 )
 from pipeline.model import event as e
@@ -146,7 +148,7 @@ def test_a_window_that_stays_shut_for_too_long_halts_the_run() -> None:
 
 def test_the_last_wave_waits_for_the_late_and_an_empty_one_passes_at_once() -> None:
     said = (FIXED, *passed(0), *passed(1), *passed(2), e.WaveStarted(wave=3))
-    everybody = {name: GOOD for name in "kabc"}
+    everybody = dict.fromkeys("kabc", GOOD)
     assert move(said, PLAN, **everybody) == Record(e.WaveBaking(wave=3, until=NOW))
     late = (*said, e.TargetsDeferred(wave=2, to=3, targets=(t("c"),), reason="late"))
     answer = move(late, frozen(PLAN, c=NOW + HOUR), **{**everybody, "c": Phase.PENDING})
@@ -204,9 +206,70 @@ def test_the_services_own_account_never_goes_with_a_wave_of_clients() -> None:
 
 def test_a_wave_that_began_and_claimed_nobody_waits_no_longer_than_may_be_deferred() -> None:
     plan = frozen(PLAN, k=NOW + 30 * DAY)
-    answer = move((FIXED, e.WaveStarted(wave=0)), plan, now=NOW + 15 * DAY)
+    began = (FIXED, e.WaveStarted(wave=0))
+    deadline = NOW + timedelta(seconds=1) + 14 * DAY  # the wave began with the second event
+    why = "waits for the maintenance windows or freezes of k/us-east-1"
+    assert move(began, plan, now=deadline - HOUR) == Wait(deadline, why)
+    assert move(began, plan, now=deadline) == Record(
+        e.RunHalted(reason=f"nobody decided in time: {why}", by="tidegate")
+    )
+
+
+def test_a_late_client_of_a_canary_goes_later_once_another_has_tried_the_release() -> None:
+    plan = frozen(a_plan(a_wave("k", "l", kind=WaveKind.CANARY), WAVES[1]), l=NOW + HOUR)
+    said = (e.PlanFixed(plan=PLAN_DIGEST, waves=2), e.WaveStarted(wave=0))
+    claimed = e.TargetsClaimed(wave=0, targets=(t("k"),))
+    answer = move((*said, claimed), plan, k=HEALTHY)
     assert isinstance(answer, Record)
-    assert isinstance(answer.event, e.RunHalted)
+    assert isinstance(answer.event, e.TargetsDeferred)
+    assert (answer.event.to, answer.event.targets) == (1, (t("l"),))
+    untried = move((*said, claimed), plan, k=Phase.SKIPPED)
+    assert isinstance(untried, Wait)
+
+
+def test_a_wait_is_told_again_when_what_it_waits_for_has_moved() -> None:
+    said = (FIXED, e.WaveGated(wave=0, gate=e.Gate.WINDOW, reason="?", until=NOW + HOUR, deadline=NOW + DAY))
+    answer = move(said, frozen(PLAN, k=NOW + 2 * HOUR))
+    assert isinstance(answer, Record)
+    assert isinstance(answer.event, e.WaveGated)
+    assert (answer.event.until, answer.event.deadline) == (NOW + 2 * HOUR, NOW + DAY)
+
+
+def test_a_wait_that_goes_on_keeps_the_deadline_that_it_began_with() -> None:
+    later = NOW + 2 * HOUR
+    plan = frozen(PLAN, k=NOW + DAY)
+    first = gate_of(plan, 0, run_of(FIXED), NOW)
+    assert isinstance(first, e.WaveGated)
+    assert first.deadline == NOW + 14 * DAY
+    longer = frozen(PLAN, k=NOW + 2 * DAY)
+    assert gate_of(longer, 0, run_of(FIXED, first), later) == replace(first, until=NOW + 2 * DAY)
+
+
+def test_a_wait_for_windows_that_follows_one_for_an_approval_has_a_deadline_of_its_own() -> None:
+    asked = e.WaveGated(wave=0, gate=e.Gate.APPROVAL, reason="asked", deadline=NOW + DAY)
+    found = gate_of(frozen(PLAN, k=NOW + DAY), 0, run_of(FIXED, asked), NOW + HOUR)
+    assert isinstance(found, e.WaveGated)
+    assert (found.gate, found.deadline) == (e.Gate.WINDOW, NOW + HOUR + 14 * DAY)
+
+
+def test_the_late_may_go_with_the_last_wave_and_with_none_behind_it() -> None:
+    late = (t("c"),)
+    found = defer(frozen(PLAN, c=NOW + HOUR), 2, late, NOW)
+    assert found is not None
+    assert (found.wave, found.to, found.targets) == (2, 3, late)
+    assert defer(PLAN, 3, late, NOW) is None
+
+
+def test_a_run_in_which_nothing_has_moved_yet_has_waited_for_no_time() -> None:
+    assert waiting_since(RunState(), NOW) == NOW
+    assert waiting_since(RunState(changed_at=NOW - HOUR), NOW) == NOW - HOUR
+
+
+def test_of_many_targets_three_are_named_and_the_others_counted() -> None:
+    many = tuple(t(name) for name in "abcde")
+    assert listed(many[:3]) == "a/us-east-1, b/us-east-1, c/us-east-1"
+    assert listed(many[:4]) == "a/us-east-1, b/us-east-1, c/us-east-1 and 1 more"
+    assert listed(many) == "a/us-east-1, b/us-east-1, c/us-east-1 and 2 more"
 
 
 # --- approvals -------------------------------------------------------------------------------------
@@ -229,6 +292,11 @@ def test_a_wave_that_wants_an_approval_waits_for_it_and_ends_the_command() -> No
     assert move((FIXED, *passed(0)), GUARDED, k=GOOD) == Record(ASKED)
     waits = Ending(kind=EndingKind.AWAITING_APPROVAL, reason=ASKED.reason, until=ASKED.deadline)
     assert move((FIXED, *passed(0), ASKED), GUARDED, k=GOOD) == Finished(waits)
+
+
+def test_where_nobody_knows_who_began_the_run_a_second_person_is_asked_for() -> None:
+    found = gate_of(GUARDED, 1, replace(run_of(FIXED, *passed(0)), starter=""), NOW)
+    assert found == replace(ASKED, reason="wave 2 waits for the approval of a second person")
 
 
 def test_an_approval_by_somebody_else_for_this_plan_opens_the_gate() -> None:
@@ -335,6 +403,17 @@ def test_an_emergency_shortens_the_bake_and_still_looks_at_every_target() -> Non
     assert move(judging, PLAN, now=short, k=judged) == Record(e.WavePassed(wave=0, hurried=True))
 
 
+def test_the_numbers_are_not_looked_at_in_a_bake_that_is_hurried() -> None:
+    weighed = a_plan(replace(WAVES[0], min_requests=1), *WAVES[1:])
+    plan = replace(weighed, judge=replace(weighed.judge, looks=20))
+    now = (NOW + timedelta(seconds=3)) + timedelta(minutes=4)
+    assert move(BAKING, plan, now=now, k=HEALTHY) == Weigh(0, 1)
+    short = Bake((NOW + timedelta(seconds=3)) + timedelta(minutes=10), (t("k"),))
+    assert move((*BAKING, *lane(e.Lane.EMERGENCY)), plan, now=now, k=HEALTHY) == short
+    over = (*BAKING, *lane(e.Lane.FULL), e.WaveJudging(wave=0))
+    assert move(over, plan, now=now, k=HEALTHY) == Record(e.WavePassed(wave=0, hurried=True))
+
+
 def test_a_bake_that_was_cut_short_goes_on_when_the_lane_is_in_force_no_more() -> None:
     said = (*BAKING, *lane(e.Lane.EMERGENCY), e.WaveJudging(wave=0), lane(e.Lane.FULL)[0])
     early = replace(JUDGED, settled_at=NOW + timedelta(minutes=11))
@@ -377,7 +456,7 @@ HURRIED = (
 
 
 def test_a_hurried_release_owes_a_follow_up_before_it_is_good_or_done() -> None:
-    everybody = {name: HEALTHY for name in "kabc"}
+    everybody = dict.fromkeys("kabc", HEALTHY)
     assert move(HURRIED, PLAN, **everybody) == Record(e.FollowUpScheduled(until=NOW + HOUR))
     owing = (*HURRIED, e.FollowUpScheduled(until=NOW + HOUR))
     ids = tuple(t(name) for name in "kabc")
@@ -387,14 +466,14 @@ def test_a_hurried_release_owes_a_follow_up_before_it_is_good_or_done() -> None:
 
 def test_the_follow_up_looks_anew_also_at_what_an_emergency_had_looked_at() -> None:
     owing = (*HURRIED, e.FollowUpScheduled(until=NOW + HOUR))
-    early = {name: JUDGED for name in "kabc"}
+    early = dict.fromkeys("kabc", JUDGED)
     assert move(owing, PLAN, now=NOW + HOUR, **early) == Judge(tuple(t(name) for name in "kabc"))
     late = replace(JUDGED, settled_at=NOW + HOUR)
-    assert move(owing, PLAN, now=NOW + HOUR, **{name: late for name in "kabc"}) == MarkGood(
+    assert move(owing, PLAN, now=NOW + HOUR, **dict.fromkeys("kabc", late)) == MarkGood(
         tuple(t(name) for name in "kabc")
     )
     good = replace(late, goods=(NEW,))
-    assert move(owing, PLAN, now=NOW + HOUR, **{name: good for name in "kabc"}) == Record(
+    assert move(owing, PLAN, now=NOW + HOUR, **dict.fromkeys("kabc", good)) == Record(
         e.RunEnded(outcome=e.Outcome.SUCCEEDED)
     )
 
@@ -405,6 +484,9 @@ def test_a_failure_in_the_follow_up_halts() -> None:
     everybody = {"k": HEALTHY, "a": failed, "b": HEALTHY, "c": HEALTHY}
     assert move(owing, PLAN, **everybody) == Record(
         e.RunHalted(reason="a/us-east-1 failed: slow", by="tidegate")
+    )
+    assert move(owing, PLAN, **{**everybody, "b": failed}) == Record(
+        e.RunHalted(reason="2 of 4 targets failed: slow", by="tidegate")
     )
 
 

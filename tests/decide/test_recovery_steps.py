@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.decide.effects import as_planned, beside_an_orphan, imported, let_go
+from pipeline.decide.effects import as_planned, beside_an_orphan, foreseen, imported, let_go
 from pipeline.decide.target_ends import (
     alarms_before,
     blocked,
@@ -34,7 +34,7 @@ from pipeline.model import event as e
 from pipeline.model.policy import AlarmsBefore
 from pipeline.model.stack import ResourceChange
 from pipeline.model.target_state import Phase, fold_target
-from tests.decide.runs import NOW, OLD, envelopes, planned, t
+from tests.decide.runs import NOW, OLD, digest_of, envelopes, planned, t
 from tests.decide.test_target_steps import ACME, BACK, CLAIMED, HEALTHY, RUNNING, TAKEN_OVER, good, seen, step
 
 STUCK = e.StackStuck(reason="the stack ended in UPDATE_ROLLBACK_FAILED: a function is gone")
@@ -262,6 +262,33 @@ def test_a_deployment_takes_an_orphan_back_in_and_does_what_the_plan_had_seen() 
     assert imported((ADDED,), (TABLE,)) == ()
     assert as_planned((IMPORTED,), (TABLE,)) == (ADDED,)
     assert as_planned((IMPORTED,), ()) == (IMPORTED,)
+
+
+def test_a_plan_shows_what_the_engine_takes_back_in_where_cloudformation_would_make_it_anew() -> None:
+    other = replace(ADDED, logical_id="Other")
+    assert foreseen((ADDED, other), (TABLE,)) == (IMPORTED, other)
+    assert foreseen((ADDED,), ()) == (ADDED,)
+    assert foreseen((REMOVED, IMPORTED), (TABLE,)) == (REMOVED, IMPORTED)
+    assert foreseen(as_planned((other,), (), (TABLE,)), (TABLE,)) == (other, IMPORTED)
+
+
+@pytest.mark.parametrize(
+    "ending", [e.TargetReleased(reason="halted"), e.TargetFailed(reason="ill", fault=e.Fault.RELEASE)]
+)
+def test_what_an_import_gave_the_stack_is_known_however_often_its_release_is_tried(
+    ending: e.TargetEvent,
+) -> None:
+    orphaned = (*good(OLD), *HEALTHY, BACK, seen(), e.OrphansLeft(orphans=(TABLE,)))
+    importing = e.ChangeSetIntended(action_id="a", creating=False, importing=(TABLE,), bridging=True)
+    inspected = e.ChangeSetInspected(effect=digest_of("it"), added=("Notes",), imports=("Notes",))
+    taken = (e.StackImported(status="IMPORT_COMPLETE"), e.OrphansTaken(logical_ids=("Notes",)))
+    started = (*orphaned, e.TargetRolledBack(to=OLD.release), CLAIMED, seen(), importing, inspected, *taken)
+    retried = (e.TargetRetried(reason="again"),) if isinstance(ending, e.TargetFailed) else ()
+
+    again = fold_target(envelopes((*started, ending, *retried, CLAIMED)))
+    assert (again.bridged, again.orphans) == ((TABLE,), ())
+    settled = (seen(), e.StackSettled(status="UPDATE_COMPLETE", reason=""))
+    assert fold_target(envelopes((*started, ending, *retried, CLAIMED, *settled))).bridged == ()
 
 
 def test_nothing_is_made_anew_beside_what_still_stands() -> None:

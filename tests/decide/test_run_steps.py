@@ -26,7 +26,7 @@ from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.ids import TargetId
 from pipeline.model.plan import Plan, Wave, WaveKind
 from pipeline.model.policy import OnFail
-from pipeline.model.run_state import RunState, fold_run
+from pipeline.model.run_state import Run, RunState, WaveState, WaveStatus, fold_run
 from pipeline.model.target_state import Phase, TargetState
 from tests.decide.runs import NEW, NOW, a_plan, a_wave, digest_of, envelopes, states, t
 
@@ -123,6 +123,20 @@ def test_after_the_bake_every_healthy_target_is_judged_once() -> None:
     assert moves == Judge((t("k"),))
 
 
+def test_what_has_settled_since_and_was_not_judged_has_still_to_be() -> None:
+    settled = replace(HEALTHY, settled_at=UNTIL)
+
+    assert move(CANARY_IS_JUDGED, now=UNTIL, intake=GOOD, k=settled, l=GOOD) == Judge((t("k"),))
+
+
+def test_where_nobody_wrote_down_when_a_bake_ended_any_verdict_on_it_counts() -> None:
+    waves = (WaveState(status=WaveStatus.PASSED), WaveState(status=WaveStatus.JUDGING), WaveState())
+    run = RunState(run=Run.RUNNING, waves=waves)
+
+    assert next_move(PLAN, run, states(PLAN, intake=GOOD, k=HEALTHY, l=JUDGED), NOW) == Judge((t("k"),))
+    assert next_move(PLAN, run, states(PLAN, intake=GOOD, k=GOOD, l=JUDGED), NOW) == MarkGood((t("l"),))
+
+
 def test_what_has_baked_and_was_judged_well_is_good_before_the_wave_passes() -> None:
     assert move(CANARY_IS_JUDGED, now=UNTIL, intake=GOOD, k=JUDGED, l=GOOD) == MarkGood((t("k"),))
     assert move(CANARY_IS_JUDGED, now=UNTIL, intake=GOOD, k=GOOD, l=GOOD) == Record(e.WavePassed(wave=1))
@@ -160,6 +174,21 @@ def test_a_run_that_has_ended_does_nothing_more(outcome: e.Outcome, kind: Ending
     ended = (FIXED, e.RunEnded(outcome=outcome))
 
     assert move(ended, intake=Phase.FAILED) == Finished(Ending(kind=kind))
+
+
+def test_a_run_that_was_superseded_says_why_it_had_halted() -> None:
+    said = (FIXED, HALTED, e.RunEnded(outcome=e.Outcome.SUPERSEDED))
+
+    assert move(said) == Finished(Ending(kind=EndingKind.SUPERSEDED, reason="looks odd"))
+
+
+def test_an_undecided_wave_is_never_walked_past() -> None:
+    waves = (WaveState(status=WaveStatus.INCONCLUSIVE, reason="nobody can tell"), WaveState(), WaveState())
+    run = RunState(run=Run.RUNNING, waves=waves)
+
+    assert next_move(PLAN, run, states(PLAN, intake=GOOD), NOW) == Finished(
+        Ending(kind=EndingKind.PAUSED, reason="nobody can tell")
+    )
 
 
 # --- failing -----------------------------------------------------------------------------------
@@ -232,6 +261,17 @@ def test_a_failed_wave_halts_or_goes_back_as_its_policy_says(
     assert move((*said, e.WaveFailed(wave=wave, reason="no answer")), plan) == Record(events[on_fail])
 
 
+def test_a_failed_wave_of_a_release_that_cannot_go_back_is_held_and_says_why() -> None:
+    plan = replace(PLAN, rollback_safe=False)
+
+    assert move((FIXED, *passed(0), e.WaveFailed(wave=1, reason="no answer")), plan) == Record(
+        e.RunHalted(
+            reason="no answer (held, not rolled back: this release says that going back is not safe)",
+            by="tidegate",
+        )
+    )
+
+
 # --- skipping ----------------------------------------------------------------------------------
 
 
@@ -253,12 +293,31 @@ def test_more_skipped_targets_than_may_be_fail_the_wave() -> None:
     )
 
 
+def test_nobody_more_is_claimed_once_too_many_were_skipped() -> None:
+    capped = with_wave(2, replace(PLAN.waves[2], max_skipped=0))
+
+    assert move((*IN_WAVE, claimed("a")), capped, **WON, a=Phase.SKIPPED) == Record(
+        e.WaveFailed(wave=2, reason="1 targets were skipped, and only 0 may be")
+    )
+
+
 def test_a_canary_of_which_nothing_was_tried_proves_nothing() -> None:
     assert move(CANARY_CLAIMED, intake=GOOD, k=Phase.SKIPPED, l=Phase.SKIPPED) == Record(
         e.WaveFailed(wave=1, reason="every target was skipped, so nothing has been tried")
     )
     assert move(CANARY_CLAIMED, intake=GOOD, k=Phase.SKIPPED, l=HEALTHY) == Record(
         e.WaveBaking(wave=1, until=UNTIL)
+    )
+
+
+def test_a_canary_of_which_nothing_was_tried_tells_why_the_first_was_skipped() -> None:
+    first = TargetState(phase=Phase.SKIPPED, reason="the account is suspended")
+    second = TargetState(phase=Phase.SKIPPED, reason="the role is missing")
+
+    assert move(CANARY_CLAIMED, intake=GOOD, k=first, l=second) == Record(
+        e.WaveFailed(
+            wave=1, reason="every target was skipped, so nothing has been tried: the account is suspended"
+        )
     )
 
 
@@ -323,6 +382,16 @@ def test_a_resumed_bake_keeps_its_deadline() -> None:
     resumed = (*CANARY_BAKES, HALTED, e.RunResumed(reason="looked at it"))
 
     assert move(resumed, intake=GOOD, k=HEALTHY, l=HEALTHY) == Bake(UNTIL, (t("k"), t("l")))
+
+
+def test_a_wave_that_was_never_weighed_and_is_undecided_after_a_halt_waits_with_a_new_deadline() -> None:
+    undecided = e.WaveInconclusive(wave=1, reason="nobody can tell", deadline=UNTIL)
+    resumed = (*CANARY_BAKES, undecided, HALTED, e.RunResumed(reason="looked at it"))
+    now = NOW + timedelta(days=1)
+
+    assert move(resumed, now=now, intake=GOOD, k=HEALTHY, l=HEALTHY) == Record(
+        e.WaveInconclusive(wave=1, reason="nobody can tell", deadline=now + timedelta(days=7))
+    )
 
 
 # --- rolling back ------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decide.guard import GuardFinding, findings
+from pipeline.decide.provenance import signed_digest
 from pipeline.decide.stateful import STATEFUL_TYPES
 from pipeline.decide.waivers import (
     Apart,
     covered,
     covers,
+    group_commands,
     set_apart,
     signature_of,
     waive_command,
@@ -25,10 +27,12 @@ from pipeline.model.ids import AccountId, ReleaseName, TargetId, digest
 from pipeline.model.plan import Deployable, EffectKind, PlannedTarget, SkippedTarget
 from pipeline.model.stack import ResourceChange, effect_of
 from pipeline.model.waiver import (
+    WAIVER_TYPE,
     SignedWaiver,
     Waiver,
     signed_waiver_from_json,
     signed_waiver_to_json,
+    waiver_bytes,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -142,6 +146,13 @@ def test_what_is_left_keeps_its_order_and_only_waivers_that_were_used_are_named(
     assert (blocking, used) == ((last, first), (signed(WAIVER),))
 
 
+def test_every_waiver_that_was_used_is_named_not_only_the_last_findings() -> None:
+    other = replace(FINDING, logical_id="Files", physical_id="acme-files")
+    papers = (signed(WAIVER), signed(replace(WAIVER, logical_id="Files", physical_id="acme-files")))
+
+    assert covered((FINDING, other), papers, planned(), NOW) == ((), papers)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -250,6 +261,20 @@ def test_one_clients_blocked_change_stops_that_client_in_all_its_regions_and_nob
     )
 
 
+def test_who_is_stopped_is_told_every_finding_and_every_region_that_is_blocked() -> None:
+    ap_south = TargetId("acme", "ap-south-1")
+    other = replace(FINDING, logical_id="Files")
+    everybody = [planned(t) for t in (ACME, ACME_EU, ap_south, GLOBEX)]
+
+    apart = set_apart([(planned(ACME), (FINDING, other)), (planned(ACME_EU), (FINDING,))], everybody)
+
+    assert [one.reason for one in apart.stopped] == [
+        "waits for acme/eu-west-1, acme/us-east-1, which the guard blocks",
+        f"is blocked by the guard: {TOLD}",
+        f"is blocked by the guard: {TOLD}; {TOLD.replace('Forms', 'Files')}",
+    ]
+
+
 def test_where_every_client_that_would_change_is_blocked_there_is_no_plan() -> None:
     everybody = [planned(SERVICE), planned(ACME), planned(GLOBEX, EffectKind.NOTHING)]
 
@@ -282,6 +307,23 @@ def test_the_command_for_a_waiver_names_exactly_the_finding() -> None:
     assert waive_command("intake@1.4.0", ACME, replace(FINDING, rule="unknown")) == ""
 
 
+def test_where_several_targets_have_the_same_effect_one_waiver_for_all_of_them_is_offered() -> None:
+    apart = replace(FINDING, effect=digest("9" * 64))
+    nobody = replace(FINDING, rule="unknown")
+    blocked = [
+        (planned(ACME), (FINDING, nobody)),
+        (planned(ACME_EU), (apart,)),
+        (planned(GLOBEX), (FINDING, nobody)),
+    ]
+
+    (line,) = group_commands("intake@1.4.0", blocked)
+
+    assert shlex.split(line) == [
+        "for", "all", "2", "alike:", "release", "waive", "intake@1.4.0", "--group", str(EFFECT),
+        "--resource", "Forms", "--rule", "removal", "--reason", "…",
+    ]  # fmt: skip
+
+
 @given(waiver=waivers)
 def test_a_signed_waiver_survives_its_file(waiver: Waiver) -> None:
     assert signed_waiver_from_json(signed_waiver_to_json(signed(waiver))) == signed(waiver)
@@ -304,6 +346,12 @@ def test_whatever_a_waiver_says_is_under_its_signature() -> None:
     assert len(seen) == 10
 
 
+def test_what_is_signed_says_that_it_is_a_waiver_and_nothing_else() -> None:
+    assert waiver_digest(WAIVER) == signed_digest(waiver_bytes(WAIVER), WAIVER_TYPE)
+    assert waiver_digest(WAIVER) != signed_digest(waiver_bytes(WAIVER))
+
+
 def test_a_signature_that_is_no_base64_is_no_signature() -> None:
     assert signature_of(replace(signed(WAIVER), signature="not base64!")) == b""
+    assert signature_of(replace(signed(WAIVER), signature="c2!ln")) == b""
     assert signature_of(signed(WAIVER)) == b"sig"

@@ -63,6 +63,13 @@ def test_a_window_over_midnight_belongs_to_the_day_on_which_it_begins() -> None:
     assert opens_at(night, at("2026-01-10T04:00+01:00")) == at("2026-01-16T22:00+01:00")
 
 
+def test_a_window_that_opens_at_this_very_instant_is_told_in_the_askers_own_zone() -> None:
+    asked = at("2026-01-05T16:40+05:45")
+    opens = opens_at(within(NEW_YORK), asked)
+
+    assert (opens, opens.utcoffset()) == (at("2026-01-05T11:00+00:00"), asked.utcoffset())
+
+
 # --- when clocks are moved -------------------------------------------------------------------------
 
 
@@ -259,12 +266,22 @@ def test_of_two_freezes_the_one_that_holds_longer_is_told() -> None:
 def test_a_time_zone_that_this_machine_does_not_know_is_told_and_never_taken_for_open() -> None:
     lost = within(replace(NEW_YORK, timezone="Mars/Olympus"))
 
-    with pytest.raises(UsageError, match="does not know the time zone Mars/Olympus"):
+    with pytest.raises(UsageError) as told:
         opens_at(lost, datetime(2026, 1, 5, 12, tzinfo=UTC))
+    assert (told.value.problem, told.value.state, told.value.remedy) == (
+        "this machine does not know the time zone Mars/Olympus",
+        "nothing was begun",
+        "install the time zone database (the system's, or `pip install tzdata`) and go on",
+    )
 
 
 def test_a_window_that_never_opens_is_told() -> None:
-    never = within(replace(NEW_YORK, days=()))
+    never = within(replace(NEW_YORK, days=("never", "ever")))
 
-    with pytest.raises(UsageError, match="never opens"):
+    with pytest.raises(UsageError) as told:
         opens_at(never, NOW)
+    assert (told.value.problem, told.value.state, told.value.remedy) == (
+        "a window on never, ever from 06:00 to 10:00 America/New_York never opens",
+        "nothing was begun",
+        "correct that client's window in fleet.toml and make a new plan",
+    )

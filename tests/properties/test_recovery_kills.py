@@ -14,6 +14,8 @@ import pytest
 
 from pipeline.adapters.simulated.faults import KillSwitch, Moment
 from pipeline.model.ending import EndingKind
+from pipeline.ports import Place
+from stages.rollback import RollbackScope
 from tests.engine.companies import (
     TABLE,
     WrittenCompany,
@@ -50,26 +52,46 @@ def continued(company: MortalWritten) -> None:
 
 
 def taken_back(company: MortalWritten) -> None:
+    """A release adds a table and is healthy; it is recalled; the next one has that table again."""
     released(company, "1.0.0")
     company.bridges("1.0.0")
     company.build("1.1.0")
     plan = company.plan("1.1.0")
     target, place = canary_place(plan)
-    breaks(company, "1.1.0", place, "alarm")
-    assert company.promote(plan).kind is EndingKind.ROLLED_BACK
-    company.build("1.2.0")
-    plan = company.plan("1.2.0")
     company.armed = True
     assert company.promote(plan).kind is EndingKind.SUCCEEDED
+    ((table, _),) = _tables(company, place)
+    assert company.rollback(plan, RollbackScope(all=True)).kind is EndingKind.ROLLED_BACK
+    assert company.runs() == {str(target): "1.0.0"}
+    assert _tables(company, place) == [(table, False)]
+    assert [orphan.physical_id for orphan in state_of(company, target).orphans] == [table]
 
-    assert company.runs() == {str(target): "1.2.0"}
+    company.build("1.1.1")
+    assert company.promote(company.plan("1.1.1")).kind is EndingKind.SUCCEEDED
+    assert company.runs() == {str(target): "1.1.1"}
+    assert _tables(company, place) == [(table, True)]
     assert len([h for h in company.cloud.history if h.imported]) == 1
-    inventory = company.cloud.formation(place).inventory
-    assert [bool(owner) for p, owner in inventory.items() if p.resource_type == TABLE[1]] == [True]
     assert state_of(company, target).orphans == ()
+    company.assert_deployed_once("1.1.0")
+    company.assert_deployed_once("1.1.1")
 
 
-STORIES: dict[str, Callable[[MortalWritten], None]] = {"continued": continued, "taken back": taken_back}
+def taken_back_by_name(company: MortalWritten) -> None:
+    company.literal = "notes"
+    taken_back(company)
+
+
+def _tables(company: MortalWritten, place: Place) -> list[tuple[str, bool]]:
+    """(physical id, whether it belongs to a stack)"""
+    inventory = company.cloud.formation(place).inventory
+    return [(p.physical_id, bool(owner)) for p, owner in inventory.items() if p.resource_type == TABLE[1]]
+
+
+STORIES: dict[str, Callable[[MortalWritten], None]] = {
+    "continued": continued,
+    "taken back": taken_back,
+    "taken back by name": taken_back_by_name,
+}
 
 
 def tell(name: str, tmp: Path, boundary: int | None, moment: Moment) -> MortalWritten:

@@ -9,12 +9,12 @@ from typing import get_args
 import pytest
 
 from pipeline.model import event as e
-from pipeline.model.run_state import Run, RunState
+from pipeline.model.run_state import Run, RunState, fold_run
 from pipeline.views.history import sentence
 from pipeline.views.markdown import escaped
 from pipeline.views.progress import next_step
 from pipeline.views.text import plain, span
-from tests.views.worlds import CANARY, EVIDENCE, NEW, NOW, RELEASE, SECOND, START, a_plan, sha
+from tests.views.worlds import CANARY, EVIDENCE, NEW, NOW, RELEASE, SECOND, START, a_plan, entries, sha
 
 SENTENCES: tuple[tuple[e.Event, str], ...] = (
     (
@@ -136,8 +136,10 @@ SENTENCES: tuple[tuple[e.Event, str], ...] = (
         e.LaneAsked(
             lane=e.Lane.EMERGENCY, reason="outage", skips=("wave 2: all", "wave 3: all"), ticket="I-7"
         ),
-        "somebody else is asked to approve promote --emergency (I-7): outage;"
-        " it would skip wave 2: all; wave 3: all",
+        (
+            "somebody else is asked to approve promote --emergency (I-7): outage;"
+            " it would skip wave 2: all; wave 3: all"
+        ),
     ),
     (
         e.ApprovalGiven(subject="wave:2", plan=sha(41), by="github:kim", expires=START),
@@ -208,6 +210,36 @@ def test_after_the_bake_the_next_command_is_promote_again() -> None:
         "baking until 2026-11-23 14:20:00Z; then release promote intake@1.2.0",
     )
     assert next_step(RELEASE, baking(), NOW + timedelta(hours=1)) == ("release promote intake@1.2.0",)
+
+
+def test_once_a_wave_is_approved_the_next_command_is_promote() -> None:
+    events = (
+        e.PlanFixed(plan=sha(41), waves=4),
+        e.WaveGated(wave=0, gate=e.Gate.APPROVAL, reason="somebody else", deadline=START + timedelta(days=7)),
+    )
+    given = e.ApprovalGiven(
+        subject="wave:0", plan=sha(41), by="sso:kim@example.com", expires=START + timedelta(days=1)
+    )
+    waiting = fold_run(entries("release/intake@1.2.0", *events, e.WaveStarted(wave=0), events[1]))
+    approved = fold_run(entries("release/intake@1.2.0", *events, e.WaveStarted(wave=0), events[1], given))
+
+    asked = ("somebody else than runner-1: release approve intake@1.2.0",)
+    assert next_step(RELEASE, waiting, NOW) == asked
+    assert next_step(RELEASE, approved, NOW) == ("release promote intake@1.2.0",)
+    assert next_step(RELEASE, approved, NOW + timedelta(days=1)) == asked
+
+
+def test_somebody_in_a_hurry_is_told_who_has_to_approve_it() -> None:
+    events = (
+        e.PlanFixed(plan=sha(41), waves=4),
+        e.LaneAsked(lane=e.Lane.EMERGENCY, reason="outage", skips=()),
+    )
+    asked = fold_run(entries("release/intake@1.2.0", *events))
+
+    assert next_step(RELEASE, asked, NOW) == (
+        "release promote intake@1.2.0",
+        "somebody else than runner-1: release approve intake@1.2.0 --lane emergency",
+    )
 
 
 @pytest.mark.parametrize(

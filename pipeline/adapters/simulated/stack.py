@@ -59,9 +59,9 @@ class ScriptedRelease:
     this template replaces.
 
     retained: logical ids with DeletionPolicy and UpdateReplacePolicy Retain. named: logical id to the name that
-    stands literally in the template. defined: logical id to whatever stands for its properties; what is not in it, nor
-    in functions, has the same properties in every release. changes: what an update to this template says and does, word for word, instead
-    of what follows from the resources.
+    stands literally in the template. defined: logical id to whatever stands for its properties; what is neither there
+    nor in functions has the same properties in every release. changes: what an update to this template says and does,
+    word for word, instead of what follows from the resources.
     """
 
     template: Digest
