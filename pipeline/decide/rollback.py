@@ -136,9 +136,7 @@ def _all_done(
     plan: Plan, run: RunState, order: e.RollbackOrdered, targets: Mapping[TargetId, TargetState]
 ) -> e.ReleaseEvent:
     incomplete = any(
-        _is_left(state)
-        for t, state in targets.items()
-        if not order.targets or t in order.targets
+        _is_left(state) for t, state in targets.items() if not order.targets or t in order.targets
     )
     if order.targets and not incomplete:
         return _back_to_before(run, order)

@@ -82,7 +82,6 @@ class WaveState:
     at_risk: bool = False
     """Still on a release that was rolled back in later waves."""
 
-
     @property
     def is_decided(self) -> bool:
         """A person has decided on the judge's newest look."""

@@ -349,8 +349,7 @@ def test_pins_and_freezes_that_are_over_are_told() -> None:
     assert ends == (
         "acme's pin expired after 2026-01-04 (their audit): it gets this release",
         "the freeze of the fleet ended on 2026-01-05 08:59Z (year's end); take it out of fleet.toml",
-        "statistics cannot fail a canary of 1 beside 0 on the old version: it waits for a person after its"
-        " hard gates",
+        FEW.replace("beside 4", "beside 0"),
     )
 
 

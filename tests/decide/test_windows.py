@@ -93,6 +93,12 @@ def test_an_hour_that_comes_twice_is_open_twice() -> None:
     assert opens_at(within(twice), at("2026-11-01T01:30-05:00")) == at("2026-11-08T01:00-05:00")
 
 
+def test_a_window_that_begins_inside_the_hour_that_comes_twice_begins_twice() -> None:
+    inside = Window(days=("sun",), start="01:30", end="01:45", timezone="America/New_York")
+
+    assert opens_at(within(inside), at("2026-11-01T01:50-04:00")) == at("2026-11-01T01:30-05:00")
+
+
 def test_clocks_set_back_into_a_window_open_it_again() -> None:
     ended = Window(days=("sun",), start="00:30", end="01:15", timezone="America/New_York")
 

@@ -18,7 +18,9 @@ from pipeline.model.run_state import Run, WaveStatus
 from tests.simulation import POLICY, Company, a_fleet
 
 HOUR = timedelta(hours=1)
-NIGHT = Window(days=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), start="22:00", end="23:00", timezone="UTC")
+NIGHT = Window(
+    days=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), start="22:00", end="23:00", timezone="UTC"
+)
 ERRORS = MetricSpec(name="errors", kind=MetricKind.RATE, namespace="AWS/Lambda", errors="Errors")
 
 
@@ -54,7 +56,9 @@ def test_clients_outside_their_windows_go_last_and_hold_up_nobody(tmp_path: Path
     assert set(company.runs().values()) == {"1.0.0"}
     late = {"c4/us-east-1", "c5/us-east-1"} - {str(t) for t in canaries}
     times = started(company, plan)
-    assert {name: 22 <= at.hour < 23 for name, at in times.items() if name in late} == dict.fromkeys(late, True)
+    assert {name: 22 <= at.hour < 23 for name, at in times.items() if name in late} == dict.fromkeys(
+        late, True
+    )
     others = [at for name, at in times.items() if name not in {"c4/us-east-1", "c5/us-east-1"}]
     assert max(others) < min(times[name] for name in late)
 

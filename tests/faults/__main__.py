@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.faults.cases import FAMILY_SPAN, LETTERS, Case, Family
 from tests.faults.families import FAMILIES
@@ -24,6 +25,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument(
         "--markdown", action="store_true", help="the table of docs/faults.md on standard output"
     )
+    parser.add_argument("--docs", action="store_true", help="write that table into docs/faults.md")
     parser.add_argument("--seed", type=int, help="play one case, together with --crash-at")
     parser.add_argument(
         "--crash-at", type=int, default=0, metavar="K", help="the boundary, or the family's place"
@@ -59,6 +61,13 @@ def _wanted(letters: str) -> Sequence[Family]:
     return [family for family in FAMILIES if not wanted or family.letter in wanted]
 
 
+def _write_docs(table: str) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+    before, begin, rest = page.read_text(encoding="utf-8").partition("<!-- run -->\n")
+    _, end, after = rest.partition("<!-- end of run -->\n")
+    page.write_text(f"{before}{begin}\n{table}\n\n{end}{after}", encoding="utf-8")
+
+
 def main() -> int:
     asked = _asked()
     if asked.seed is not None:
@@ -82,7 +91,10 @@ def main() -> int:
         if not bug.caught:
             print(f"not caught: {bug.name}: {bug.how}", file=sys.stderr)
     tell = as_json if asked.json else as_markdown if asked.markdown else as_text
-    print(tell(report, caught, {family.letter: family.title for family in families}))
+    titles = {family.letter: family.title for family in families}
+    if asked.docs:
+        _write_docs(as_markdown(report, caught, titles))
+    print(tell(report, caught, titles))
     return 0 if not report.failures and all(bug.caught for bug in caught) else 1
 
 
