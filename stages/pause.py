@@ -88,6 +88,12 @@ def decide_wave(plan: Plan, reason: str, shown: str, actor: str, journal: Journa
                 remedy=f"see `release status {plan.release}`; without --evidence, resume ends a pause or a halt",
             )
         if run.run is not Run.PAUSED:
+            if run.run in ENDED:
+                raise UsageError(
+                    f"{plan.release} is {run.run}: nothing of it waits for a decision any more",
+                    state="nothing was decided",
+                    remedy=f"a new plan (`release plan {plan.release} -o plan.json`) starts it anew",
+                )
             raise UsageError(
                 f"{plan.release} is {run.run}, and that comes first",
                 state="nothing was decided",

@@ -126,8 +126,10 @@ def _refuse_a_second_plan(plan: Plan, run: RunState) -> None:
             remedy=f"`release resume {plan.release} --reason …` or `release rollback {plan.release} --all`",
         )
     raise PlanStale(
-        f"{plan.release} is already being promoted under the plan {run.plan}",
-        remedy=f"go on with `release promote {plan.release}`",
+        f"{plan.release} is already being promoted under the plan {run.plan.removeprefix('sha256:')[:12]}",
+        state="nothing was touched; that plan keeps the windows, freezes and waves it was made with",
+        remedy=f"go on with `release promote {plan.release}`; or take it back first, to begin anew:"
+        f" `release rollback {plan.release} --all --reason …`",
     )
 
 

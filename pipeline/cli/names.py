@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pipeline.errors import UsageError
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.plan import Plan
+from pipeline.model.run_state import ENDED, fold_run
 from pipeline.ports import Journal
 
 __all__ = ["a_reason", "a_release", "a_target", "newest_release", "the_plan_under_way"]
@@ -46,7 +49,15 @@ def the_plan_under_way(plan: Plan | None, release: ReleaseName) -> Plan:
 
 
 def newest_release(journal: Journal, service: str = "") -> ReleaseName | None:
-    """The release of which the journal spoke last; None in an empty one."""
-    streams = journal.streams(f"release/{service}@" if service else "release/")
-    newest = max(streams, key=lambda stream: journal.read(stream)[-1].at, default=None)
+    """The release that is under way or waits for somebody; else the one of which the journal spoke last.
+
+    A build or a test of the next release must not hide the one that is halted. None in an empty journal.
+    """
+
+    def weight(stream: str) -> tuple[bool, datetime]:
+        entries = journal.read(stream)
+        run = fold_run(entries)
+        return run.plan is not None and run.run not in ENDED, entries[-1].at
+
+    newest = max(journal.streams(f"release/{service}@" if service else "release/"), key=weight, default=None)
     return ReleaseName.parse(newest.removeprefix("release/")) if newest else None

@@ -21,7 +21,8 @@ from pipeline.model.run_state import ENDED, Run
 from pipeline.views.text import plain
 from stages.lanes import ask_lane, refuse_unapproved
 from stages.plan import read_plan_document
-from stages.promote import read_run, refuse_without_evidence
+from stages.promote import active_release, read_run, refuse_without_evidence
+from stages.rollback import as_halted
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +57,7 @@ def command(
     settings: Settings = context.obj
     house = House(settings.project, streamed if as_stream else heard, tell)
     how_far = _until(until)
+    _refuse_two_forms(as_json=as_json, as_stream=as_stream)
     hurry = _hurry(full, emergency, reason, ticket)
     plan = _plan(house, release)
     _check_wave(plan, how_far)
@@ -64,6 +66,7 @@ def command(
         conclude(house, plan, finished, Signals(), as_json=as_json, quiet=as_stream)
         return
     with stopping() as signals, house.holding(plan.release.service) as held:
+        _tell_who_gives_way(house, plan)
         if hurry is not None:
             _hurried(house, plan, hurry, held)
         try:
@@ -93,6 +96,28 @@ def _hurry(full: bool, emergency: bool, reason: str, ticket: str) -> _Hurry | No
         lane = Lane.FULL if full else Lane.EMERGENCY
         return _Hurry(lane=lane, reason=reason.strip(), ticket=ticket.strip())
     raise UsageError(problem, state="nothing was done", remedy="see `release promote --help`")
+
+
+def _refuse_two_forms(*, as_json: bool, as_stream: bool) -> None:
+    if as_json and as_stream:
+        raise UsageError(
+            "--json is one document and --json-stream one line for each event: stdout is for one of them",
+            state="nothing was done",
+            remedy="name one of them; `release status --json` prints the document afterwards",
+        )
+
+
+def _tell_who_gives_way(house: House, plan: Plan) -> None:
+    """Another release that stands still is ended by this one: whoever promotes has to hear of that first."""
+    active = active_release(house.store.journal, plan.release.service)
+    if active is None or active[0] == plan.release:
+        return
+    other, run = active[0], as_halted(active[1], house.store.latch.read(str(active[0])))
+    if run.run in (Run.HALTED, Run.PAUSED):
+        why = plain(run.halted_because if run.run is Run.HALTED else run.paused_because)
+        tell(
+            f"{other} is {run.run} ({why}) and gives way: what it has reached stays as it is until this release comes"
+        )
 
 
 def _is_finished(house: House, plan: Plan) -> bool:

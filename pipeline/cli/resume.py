@@ -12,8 +12,9 @@ from pipeline.compose import House
 from pipeline.model.ids import ReleaseName
 from pipeline.model.plan import Plan
 from pipeline.model.run_state import ENDED, Run, RunState
+from pipeline.views.text import WIDTH, cut, plain
 from stages.pause import decide_wave, resume_pause, undecided_wave
-from stages.promote import read_run
+from stages.promote import read_run, read_targets
 from stages.rollback import resume
 
 
@@ -39,8 +40,10 @@ def command(
     house = House(settings.project, heard)
     name = a_release(release)
     plan = the_plan_under_way(house.fixed_plan(name), name)
+    before = read_run(house.store.journal, name)
     run = _resumed(house, plan, reason, evidence)
-    result(_told(name, plan, run))
+    accepted = _accepted(house, plan, before, run)
+    result(accepted + _told(name, plan, run))
 
 
 def _resumed(house: House, plan: Plan, reason: str, evidence: str) -> RunState:
@@ -54,6 +57,16 @@ def _resumed(house: House, plan: Plan, reason: str, evidence: str) -> RunState:
         return resume_pause(plan, reason, house.actor, journal)
     with house.holding(plan.release.service) as held:
         return resume(plan, reason, journal, latch, held.admission)
+
+
+def _accepted(house: House, plan: Plan, before: RunState, run: RunState) -> str:
+    """What this resume has accepted as it is, a line each: a halt for one reason may cover another."""
+    states = read_targets(house.store.journal, plan)
+    lines = [
+        f"accepted as it is: {t} {states[t].phase} {plain(states[t].reason)}".rstrip()
+        for t in sorted(set(run.forgiven) - set(before.forgiven))
+    ]
+    return "".join(f"{cut(line, WIDTH)}\n" for line in lines)
 
 
 def _told(name: ReleaseName, plan: Plan, run: RunState) -> str:

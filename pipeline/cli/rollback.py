@@ -42,9 +42,11 @@ def command(
             f"{name} was never promoted", state="nothing was changed", remedy=f"see `release history {name}`"
         )
     words = ("rollback", str(name), *_options(scope), "--reason", reason)
+    # A typing error must not stop a promotion: what would be refused is refused before anybody is asked, and again
+    # before the lease is taken away.
+    check_rollback(plan, scope, house.store.journal)
     if not yes:
         ask(f"Roll back {_told(scope)} of {name}?", settings, words)
-    # A typing error must not stop a promotion: what would be refused is refused before the lease is taken away.
     check_rollback(plan, scope, house.store.journal)
     with stopping() as signals, house.holding(name.service, preempt=True) as held:
         order_rollback(plan, scope, reason, house.store.journal, held.admission)

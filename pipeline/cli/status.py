@@ -35,7 +35,8 @@ def command(
     house = House(settings.project)
     name = a_release(release) if "@" in release else newest_release(house.store.journal, release)
     if name is None:
-        raise NotFound("nothing has been released yet", remedy="begin with `release build`")
+        of = f" of a service {release}" if release else ""
+        raise NotFound(f"nothing{of} has been released yet", remedy="begin with `release build`")
     while True:
         state = _show(house, name, as_json=as_json)
         if not watch or state in ENDED or state is Run.HALTED:

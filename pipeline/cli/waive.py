@@ -11,7 +11,8 @@ from pipeline.cli.console import Settings, result
 from pipeline.cli.names import a_reason, a_release
 from pipeline.compose import House
 from pipeline.compose.waiving import WaiverWish, sign_waiver
-from pipeline.errors import UsageError
+from pipeline.errors import NotFound, UsageError
+from pipeline.model.fleet import Fleet
 from pipeline.model.ids import Digest, digest
 from pipeline.model.waiver import ANY_PHYSICAL_ID
 from stages.waive import MAX_LIFE
@@ -47,13 +48,26 @@ def command(
         reason=a_reason(reason),
         life=timedelta(days=days),
     )
-    waiver, path = sign_waiver(House(settings.project), wish)
+    house = House(settings.project)
+    _refuse_unknown(house.fleet, name.service, client)
+    waiver, path = sign_waiver(house, wish)
     result(
         f"{path.parent.name}/{path.name} lets {name} pass over {waiver.rule} of {waiver.logical_id} until"
         f" {waiver.expires:%Y-%m-%d %H:%M} UTC, approved by {waiver.approver}\n\n"
         "A stack that is protected refuses it all the same until a person with TidegateRepair has changed its stack"
         f" policy.\n\nnext: release plan {name}"
     )
+
+
+def _refuse_unknown(fleet: Fleet, service: str, client: str) -> None:
+    """A waiver for a misspelt client would be signed, kept and never cover anything."""
+    known = (f"@{service}", *(one.name for one in fleet.clients))
+    if client and client not in known:
+        raise NotFound(
+            f"fleet.toml knows no client {client}",
+            state="nothing was signed",
+            remedy=f"name one of {', '.join(known)}",
+        )
 
 
 def _effect(client: str, group: str) -> Digest | None:

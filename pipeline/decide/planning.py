@@ -175,6 +175,7 @@ def assemble(
             *around.notes,
             *expired(fleet, service, now),
             *_unasked(policy, waves),
+            *_without_a_client(policy, candidates),
             *_uncounted(policy, waves),
             *_beyond_numbers(policy, waves),
             *_reluctant(candidates),
@@ -257,6 +258,17 @@ def _unasked(policy: WavePolicy, waves: Sequence[Wave]) -> tuple[str, ...]:
     return tuple(
         f"an approval is asked for wave {number}, which this plan does not have"
         for number in sorted(set(policy.approvals) - numbers)
+    )
+
+
+def _without_a_client(policy: WavePolicy, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """A ring that no client is in is more likely a typing error than a wave that somebody wants empty."""
+    rings = {candidate.ring for candidate in candidates}
+    wanted = dict.fromkeys(size.ring for size in policy.sizes if size.unit == "ring")
+    return tuple(
+        f"sizes asks for ring:{ring}, and no client of this plan is in it: it makes no wave"
+        for ring in wanted
+        if rings and ring not in rings
     )
 
 

@@ -9,7 +9,8 @@ from pipeline.model.canonical import Json
 from pipeline.model.codec import to_json
 from pipeline.model.ids import ReleaseName, TargetId
 from pipeline.model.plan import Plan
-from pipeline.model.run_state import RunState, WaveStatus
+from pipeline.model.release_event import ApprovalGiven
+from pipeline.model.run_state import ENDED, RunState, WaveStatus
 from pipeline.model.target_state import Phase, TargetState
 from pipeline.views.progress import Progress, TargetRow, WaveRow, progress
 from pipeline.views.text import WIDTH, cut, moment, plain, short, span, table
@@ -127,17 +128,16 @@ def _header(page: Progress, now: datetime) -> list[str]:
     if run.halted_because:
         lines.append(f"  because: {cut(plain(run.halted_because), WIDTH - 11)}")
         lines.append(f"  halted by: {cut(plain(run.halted_by), WIDTH - 13)}")
-    if run.paused_because:
+    if run.paused_because and run.run not in ENDED:
         until = f" until {moment(run.waiting_until)}, then halted" if run.waiting_until else ""
         lines.append(f"  waiting: {cut(plain(run.paused_because), WIDTH - 11)}")
         lines.append(f"  paused by: {cut(plain(run.paused_by), WIDTH - 43)}{until}")
     if run.lane_asked is not None:
         asked = f"{run.lane_asked.lane.value}, asked by {plain(run.lane_asked_by)}: {plain(run.lane_asked.reason)}"
         lines.append(f"  hurry: {cut(asked, WIDTH - 9)}")
-    lines += [
-        cut(f"  approved: {a.given.subject} by {plain(a.given.by)} until {moment(a.given.expires)}", WIDTH)
-        for a in run.approvals
-    ]
+    lines += [cut(f"  {_approved(a.given, now)}", WIDTH) for a in run.approvals]
+    if run.follow_up_until is not None and run.run not in ENDED:
+        lines.append(f"  last look at what was hurried: {moment(run.follow_up_until)}")
     if run.rollback is not None:
         lines.append(
             f"  rollback: {cut(plain(run.rollback.reason), 60)} (ordered by {cut(plain(run.rollback.by), 20)})"
@@ -148,6 +148,13 @@ def _header(page: Progress, now: datetime) -> list[str]:
     if run.changed_at:
         lines.append(f"  last change: {moment(run.changed_at)}, {span(now - run.changed_at)} ago")
     return lines
+
+
+def _approved(given: ApprovalGiven, now: datetime) -> str:
+    what = f"{given.subject} by {plain(given.by)}"
+    if given.expires <= now:
+        return f"approval expired: {what}, at {moment(given.expires)}"
+    return f"approved: {what} until {moment(given.expires)}"
 
 
 def _tested(run: RunState) -> str:

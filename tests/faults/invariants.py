@@ -34,6 +34,7 @@ BEFORE: Mapping[type, tuple[Rule, ...]] = {
 }
 AFTER: Mapping[type, tuple[Rule, ...]] = {
     e.PlanFixed: (of_runs.plan_is_sound,),
+    e.WaveBaking: (of_runs.notes_the_bake,),
     e.TargetsClaimed: (of_runs.keeps_the_pace,),
     e.TargetClaimed: (of_runs.regions_take_turns,),
 }

@@ -75,21 +75,39 @@ def may_claim(check: Sight, entry: e.Envelope) -> None:
         fail("I9", f"{sorted(map(str, again))} are claimed twice")
     if stray := set(event.targets) - set(run.members(event.wave)):
         fail("I3", f"{sorted(map(str, stray))} do not go with wave {event.wave}")
-    earlier_waves_have_baked(run, event.wave, entry.at)
+    earlier_waves_have_baked(check, run, event.wave, entry.at)
 
 
-def earlier_waves_have_baked(run: RunRecord, number: int, at: datetime) -> None:
+def earlier_waves_have_baked(check: Sight, run: RunRecord, number: int, at: datetime) -> None:
     """I2"""
     for earlier in range(number):
         wave = run.waves[earlier]
         if not wave.passed:
             fail("I2", f"wave {number} starts before wave {earlier} has passed")
-        if not _baked(wave, at):
+        if not (wave.hurried or baked(check, wave, at)):
             fail("I2", f"wave {number} starts before wave {earlier} has baked")
 
 
-def _baked(wave: WaveRecord, at: datetime) -> bool:
-    return wave.hurried or (wave.baking_until is not None and wave.baking_until <= at)
+def baked(check: Sight, wave: WaveRecord, at: datetime) -> bool:
+    """By the store's time; or by the right one, where the store's clock was put back meanwhile."""
+    if wave.baking_until is None or wave.baking_since is None:
+        return False
+    if wave.baking_until <= at:
+        return True
+    now = check.true_time()
+    if now is None or wave.truly_since is None:
+        return False
+    # Stores keep whole milliseconds.
+    return now - wave.truly_since + timedelta(milliseconds=1) >= wave.baking_until - wave.baking_since
+
+
+def notes_the_bake(check: Sight, entry: e.Envelope) -> None:
+    """No rule: when a bake began, by both clocks."""
+    event, run = entry.event, check.run_of(entry)
+    assert isinstance(event, e.WaveBaking)
+    assert run is not None, "a run has begun"
+    wave = run.waves[event.wave]
+    wave.baking_since, wave.truly_since = entry.at, check.true_time()
 
 
 def keeps_the_pace(check: Sight, entry: e.Envelope) -> None:
@@ -149,7 +167,7 @@ def wave_may_start(check: Sight, entry: e.Envelope) -> None:
     assert isinstance(event, e.WaveStarted)
     if run is None or run.standing not in ("planned", "running"):
         fail("I11", f"a wave starts while {None if run is None else run.standing}")
-    earlier_waves_have_baked(run, event.wave, entry.at)
+    earlier_waves_have_baked(check, run, event.wave, entry.at)
     started = sum(1 for wave in run.waves if wave.started)
     if (entry.actor, parse_stream(entry.stream)[1], started) not in check.verified:
         fail("I6", f"wave {event.wave} starts, and {entry.actor} has not verified the release")
@@ -217,7 +235,7 @@ def bake_is_over(check: Sight, entry: e.Envelope) -> None:
         fail("I11", f"{type(event).__name__} while {None if run is None else run.standing}")
     wave = run.waves[event.wave]
     hurried = hurried_by(run) is not None
-    if not hurried and (wave.baking_until is None or wave.baking_until > entry.at):
+    if not hurried and not baked(check, wave, entry.at):
         fail("I2", f"{type(event).__name__} of wave {event.wave} before its bake is over")
     if isinstance(event, e.WavePassed):
         passes_rightly(check, run, event, hurried=hurried)

@@ -87,6 +87,10 @@ class WaveRecord:
     started: bool = False
     claimed: set[TargetId] = field(default_factory=set)
     baking_until: datetime | None = None
+    baking_since: datetime | None = None
+    """by the store's time, as the deadline is"""
+    truly_since: datetime | None = None
+    """by the right time, whatever the store's clock says"""
     passed: bool = False
     hurried: bool = False
 

@@ -67,6 +67,7 @@ class Sight:
         self, sick: Callable[[str], frozenset[str]], runs: Callable[[str], str], canary_cap: int
     ) -> None:
         self.record = Record()
+        self.true_time: Callable[[], datetime | None] = lambda: None
         self.sick = sick
         self.runs = runs
         self.canary_cap = canary_cap

@@ -114,6 +114,7 @@ class Stage(Company):
         self.wire = Wire()
         self.wire.on_change = self._changing
         self.check = Checker(self._sick, self._runs, policy.canary.clients)
+        self.check.true_time = self.cloud.clock.now
         watch(self.cloud, self.check.happened)
         self.cords: list[tuple[Callable[[e.Envelope], bool], ReleaseName]] = []
         self.watchers: list[tuple[type[e.Event], str, Callable[[e.Envelope], None]]] = []

@@ -80,7 +80,10 @@ def _act_d(stage: Stage, case: Case) -> None:
 def _is_found(stage: Stage, victim: PlannedTarget, status: StackStatus | None) -> None:
     place = Place(victim.account, victim.id.region)
     if status is None:
-        stage.cloud.deleted_by_hand(place, STACK)
+        standing = stage.cloud.formation(place).find(STACK)
+        if standing is not None:
+            standing.protected = False  # whoever deletes it by hand has to switch that off first
+            stage.cloud.deleted_by_hand(place, STACK)
     else:
         stage.cloud.by_hand(place, STACK, victim.desired, status)
 
