@@ -64,7 +64,8 @@ def _number(plan: Plan, place: int | None) -> int | None:
 
 
 def _look(plan: Plan, look: Look) -> Iterator[str]:
-    looks = f" of {look.judged.evidence.policy.looks}" if look.judged else ""
+    planned = look.judged.evidence.policy.looks if look.judged else 0
+    looks = "" if not planned else f" of {planned}" if look.said.look <= planned else ", of the extended bake"
     at = f"look {look.said.look}{looks}, {moment(look.entry.at)}"
     yield f"{_wave(plan, look.said.wave)}, {at}: {look.said.verdict.value}"
     yield f"  {plain(look.said.reason)}"

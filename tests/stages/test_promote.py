@@ -415,8 +415,10 @@ def test_a_release_under_way_is_not_given_a_second_plan(company: Company) -> Non
         9,
         f"intake@1.0.0 is already being promoted under the plan {plan_digest(first)[7:19]}",
         "nothing was touched; that plan keeps the windows, freezes and waves it was made with",
-        "go on with `release promote intake@1.0.0`; or take it back first, to begin anew:"
-        " `release rollback intake@1.0.0 --all --reason …`",
+        (
+            "go on with `release promote intake@1.0.0`; or take it back first, to begin anew:"
+            " `release rollback intake@1.0.0 --all --reason …`"
+        ),
     )
 
 
