@@ -90,12 +90,13 @@ def earlier_waves_have_baked(check: Sight, run: RunRecord, number: int, at: date
 
 def baked(check: Sight, wave: WaveRecord, at: datetime) -> bool:
     """By the store's time; or by the right one, where the store's clock was put back meanwhile."""
-    if wave.baking_until is None or wave.baking_since is None:
+    if wave.baking_until is None:
         return False
     if wave.baking_until <= at:
         return True
     now = check.true_time()
-    if now is None or wave.truly_since is None:
+    # Of a journal that was taken up in the middle nobody knows the right time of what stood there before.
+    if now is None or wave.truly_since is None or wave.baking_since is None:
         return False
     # Stores keep whole milliseconds.
     return now - wave.truly_since + timedelta(milliseconds=1) >= wave.baking_until - wave.baking_since
