@@ -46,6 +46,7 @@ class Ledger:
         self._run_seq = len(entries)
         self._latest = entries[-1].at if entries else None
         self._targets: dict[TargetId, TargetState] = {}
+        self._views: dict[TargetId, TargetState] = {}
         self._seqs: dict[TargetId, int] = {}
         for target in plan.targets:
             self._load(target.id)
@@ -63,11 +64,11 @@ class Ledger:
     def targets(self) -> Mapping[TargetId, TargetState]:
         """Every target of the plan, as this run sees it."""
         with self._lock:
-            return {t: view_of_run(state, self._digest) for t, state in self._targets.items()}
+            return dict(self._views)
 
     def target(self, target: TargetId) -> TargetState:
         with self._lock:
-            return view_of_run(self._targets[target], self._digest)
+            return self._views[target]
 
     def take_over(self) -> tuple[TargetId, ...]:
         """Raise the fence of every target that an earlier holder has in flight, before anything is done there."""
@@ -131,11 +132,12 @@ class Ledger:
             for entry in entries:
                 state = evolve_target(state, entry)
             self._targets[target] = state
+            self._views[target] = view_of_run(state, self._digest)
             self._seqs[target] = entries[-1].seq
         self._heard_at(entries)
         for entry in entries:
             self._runner.heard(entry)
-        return view_of_run(state, self._digest)
+        return self.target(target)
 
     def never_begun(self, target: TargetId) -> bool:
         return self.target(target).phase is Phase.PENDING
@@ -157,6 +159,7 @@ class Ledger:
     def _load(self, target: TargetId) -> None:
         entries = self._journal.read(self._stream(target))
         self._targets[target] = fold_target(entries)
+        self._views[target] = view_of_run(self._targets[target], self._digest)
         self._seqs[target] = len(entries)
         self._heard_at(entries)
 
