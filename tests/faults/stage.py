@@ -16,7 +16,7 @@ from pipeline.adapters.simulated.faults import Fault, Killed
 from pipeline.adapters.simulated.stack import CloudTimes
 from pipeline.adapters.simulated.stores import MemoryJournal
 from pipeline.engine.world import LEASE_TTL, World
-from pipeline.errors import FenceLost, LeaseHeld, ReleaseError, StreamMoved, UsageError
+from pipeline.errors import FenceLost, LeaseHeld, PlanStale, ReleaseError, StreamMoved, UsageError
 from pipeline.model import event as e
 from pipeline.model.ending import Ending, EndingKind
 from pipeline.model.fleet import Fleet
@@ -239,7 +239,7 @@ class Stage(Company):
         self.clock.advance(LEASE_TTL + timedelta(seconds=1))
         try:
             self.command()
-        except (Killed, LeaseHeld, FenceLost, StreamMoved) as stopped:
+        except (Killed, LeaseHeld, FenceLost, StreamMoved, PlanStale) as stopped:
             self.warnings.append(f"the other one: {stopped!r}")
 
     def resume(self, plan: Plan, reason: str = "looked at it") -> RunState:
@@ -280,7 +280,8 @@ class Stage(Company):
                 return command()
             except Killed:
                 self.clock.advance(LEASE_TTL)
-            except (LeaseHeld, FenceLost, StreamMoved):
+            except (LeaseHeld, FenceLost, StreamMoved, PlanStale):
+                # PlanStale: the other one has begun, and ended, while this one was being admitted.
                 if not self.rivals:
                     raise
                 self.clock.advance(LEASE_TTL)
