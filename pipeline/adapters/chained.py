@@ -54,17 +54,18 @@ def seal(
     sealed: list[Envelope] = []
     previous = head.hash
     for seq, event in enumerate(events, start=head.seq + 1):
+        body = event_to_json(event)
         draft = Envelope(
             stream=stream,
             seq=seq,
             at=at,
             actor=actor,
             fence=fence,
-            event=event_from_json(canonical(event_to_json(event))),
+            event=event_from_json(canonical(body)),
             previous_hash=previous,
             hash="",
         )
-        previous = chain(previous, draft)
+        previous = chain(previous, draft, body)
         sealed.append(replace(draft, hash=previous))
     return tuple(sealed)
 

@@ -86,12 +86,14 @@ class FanOut:
 
         Ticks that want to go on are submitted again, unless `stopped`.
         """
-        now = self._world.clock.now()
-        while self._due and self._due[0][0] <= now:
-            self._workers.submit(heapq.heappop(self._due)[2])
+        self._submit_what_is_due()
         moments = [m for m in (until, self._due[0][0] if self._due else None) if m is not None]
+        results = self._workers.results(min(moments) if moments else None)
+        if not results and self._submit_what_is_due():
+            # What came due meanwhile begins at once, and not only after another turn of the loop.
+            results = self._workers.results(self._world.clock.now())
         others: list[object] = []
-        for value, fault in self._workers.results(min(moments) if moments else None):
+        for value, fault in results:
             if fault is not None:
                 raise fault
             if isinstance(value, Tick):
@@ -99,6 +101,13 @@ class FanOut:
             else:
                 others.append(value)
         return others
+
+    def _submit_what_is_due(self) -> bool:
+        now, found = self._world.clock.now(), False
+        while self._due and self._due[0][0] <= now:
+            self._workers.submit(heapq.heappop(self._due)[2])
+            found = True
+        return found
 
     def _is_lost(self, result: Tick) -> bool:
         """Whether AWS could not be asked about this target for so long that nobody knows any more how it is.

@@ -36,7 +36,9 @@ def _refuse_floats(value: object) -> None:
         raise TypeError(f"a float ({value!r}) has no canonical JSON form; use an integer or a string")
     if isinstance(value, Mapping):
         for item in value.values():
-            _refuse_floats(item)
+            if type(item) not in _PLAIN:
+                _refuse_floats(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            _refuse_floats(item)
+            if type(item) not in _PLAIN:
+                _refuse_floats(item)

@@ -39,27 +39,37 @@ def sparse_json(value: object) -> Json:
 
 
 def _encode(value: object, *, sparse: bool) -> Json:
-    if value is None or isinstance(value, bool | int):
-        return value
+    kind: Any = type(value)
+    if value is None or kind is str or kind is int or kind is bool:
+        return value  # type: ignore[return-value]
+    if dataclasses.is_dataclass(kind):
+        return _encode_dataclass(typing.cast("Hashable", kind), value, sparse=sparse)
+    if isinstance(value, tuple):
+        return [_encode(item, sparse=sparse) for item in value]
     if isinstance(value, StrEnum):
         return value.value
-    if isinstance(value, str):
+    if isinstance(value, str | int):
         return value
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds")
     if isinstance(value, timedelta):
         return round(value / timedelta(milliseconds=1))
-    if isinstance(value, tuple):
-        return [_encode(item, sparse=sparse) for item in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        told = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        silent = _defaults(type(value)) if sparse else {}
-        return {
-            name: _encode(inner, sparse=sparse)
-            for name, inner in told.items()
-            if name not in silent or silent[name] != inner
-        }
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{kind.__name__} has no JSON form")
+
+
+def _encode_dataclass(kind: Hashable, value: object, *, sparse: bool) -> Json:
+    silent = _defaults(kind) if sparse else {}
+    told: dict[str, Json] = {}
+    for name in _names(kind):
+        inner = getattr(value, name)
+        if name not in silent or silent[name] != inner:
+            told[name] = _encode(inner, sparse=sparse)
+    return told
+
+
+@cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(typing.cast("Any", kind)))
 
 
 @cache

@@ -232,15 +232,18 @@ def event_from_json(text: bytes) -> Event:
     return decode(kind, raw)
 
 
-def chain(previous_hash: str, entry: Envelope) -> str:
-    """The hash of an entry; `entry.hash` and `entry.previous_hash` themselves are not read."""
+def chain(previous_hash: str, entry: Envelope, event: Json = None) -> str:
+    """The hash of an entry; `entry.hash` and `entry.previous_hash` themselves are not read.
+
+    event: the JSON of `entry.event`, from whoever has it at hand.
+    """
     content: Json = {
         "stream": entry.stream,
         "seq": entry.seq,
         "at": to_json(entry.at),
         "actor": entry.actor,
         "fence": entry.fence,
-        "event": event_to_json(entry.event),
+        "event": event if event is not None else event_to_json(entry.event),
         "previous": previous_hash,
     }
     return sha256_hex(canonical(content))

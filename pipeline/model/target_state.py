@@ -214,15 +214,20 @@ def _on_action(state: TargetState, at: datetime, *, keep_since: bool = False, **
     if state.action is None:
         return state
     since = state.action.since if keep_since else at
-    return replace(state, action=replace(state.action, since=since, **changes))
+    return replace(state, action=_next(state.action, since, **changes))
+
+
+def _next(action: Action, since: datetime | None, **changes: Any) -> Action:
+    return replace(action, since=since, **changes)
 
 
 def _stepped(state: TargetState, step: e.TargetStep, at: datetime) -> TargetState:
-    if state.action is None:
+    action = state.action
+    if action is None:
         return state
     match step:
         case e.TargetObserved():
-            return _observed(state, step, at)
+            return _observed(state, action, step, at)
         case e.AlarmsBefore(names=names):
             return replace(state, alarms_before=names)
         case e.ChangeSetIntended():
@@ -232,25 +237,30 @@ def _stepped(state: TargetState, step: e.TargetStep, at: datetime) -> TargetStat
                 state, at, step=Step.CHANGE_SET_MADE, change_set=step.arn, stack_id=step.stack_id
             )
         case e.ChangeSetInspected():
-            inspected = _on_action(state, at, step=Step.INSPECTED, lets_go=step.lets_go, imports=step.imports)
-            return replace(inspected, added=(*state.added, *step.added))
+            inspected = _next(action, at, step=Step.INSPECTED, lets_go=step.lets_go, imports=step.imports)
+            return replace(state, action=inspected, added=(*state.added, *step.added))
         case e.ChangeSetEmpty():
             return _on_action(state, at, step=Step.SETTLED)
         case e.ExecutionIntended():
-            forward = state.action.direction is e.Direction.FORWARD
-            intended = _on_action(state, at, step=Step.EXECUTION_INTENDED)
-            return replace(intended, changed=state.changed or forward)
+            forward = action.direction is e.Direction.FORWARD
+            intended = _next(action, at, step=Step.EXECUTION_INTENDED)
+            return replace(state, action=intended, changed=state.changed or forward)
         case e.ExecutionStarted():
             return _on_action(state, at, step=Step.EXECUTING, inherited=False, changed=True)
         case e.ChangeSetAbandoned() | e.ExecutionAbandoned():
             return _abandoned(state, at)
         case e.StackSettled(address=address):
-            settled = _verifying(_on_action(state, at, step=Step.SETTLED, address=address))
-            wanted = state.action.wanted
-            settled = replace(settled, made_stack=False, bridged=())
-            return replace(settled, observed=wanted.release) if wanted is not None else settled
+            return replace(
+                state,
+                action=_next(action, at, step=Step.SETTLED, address=address),
+                phase=_verifying(state.phase),
+                observed=state.observed if action.wanted is None else action.wanted.release,
+                made_stack=False,
+                bridged=(),
+            )
         case e.TargetVerified():
-            return _verifying(_on_action(state, at, step=Step.VERIFIED))
+            verified = _next(action, at, step=Step.VERIFIED)
+            return replace(state, action=verified, phase=_verifying(state.phase))
         case _:
             return _recovering(state, step, at)
 
@@ -327,32 +337,27 @@ def _abandoned(state: TargetState, at: datetime) -> TargetState:
     return _on_action(state, at, step=Step.LOOK, inherited=False, change_set="", id="", rounds=rounds)
 
 
-def _observed(state: TargetState, seen: e.TargetObserved, at: datetime) -> TargetState:
-    state = _on_action(state, at, step=Step.OBSERVED, seen=seen, stack_id=seen.stack_id)
+def _observed(state: TargetState, action: Action, seen: e.TargetObserved, at: datetime) -> TargetState:
+    looked = _next(action, at, step=Step.OBSERVED, seen=seen, stack_id=seen.stack_id)
     release = seen.mark.split(" ")[0] if seen.mark else ""
     if state.captured or state.phase is Phase.ROLLING_BACK:
-        return replace(state, observed=release)
+        return replace(state, action=looked, observed=release)
     others = [good for good in state.goods if good.release != state.release]
     previous = others[-1] if others else None
-    return replace(state, observed=release, previous_good=previous, captured=True)
+    return replace(state, action=looked, observed=release, previous_good=previous, captured=True)
 
 
 def _deploying(state: TargetState) -> TargetState:
     return replace(state, phase=Phase.DEPLOYING) if state.phase is Phase.CLAIMED else state
 
 
-def _verifying(state: TargetState) -> TargetState:
-    forward = state.phase in (Phase.CLAIMED, Phase.DEPLOYING)
-    return replace(state, phase=Phase.VERIFYING) if forward else state
+def _verifying(phase: Phase) -> Phase:
+    return Phase.VERIFYING if phase in (Phase.CLAIMED, Phase.DEPLOYING) else phase
 
 
-def _ended(
-    state: TargetState,
-    end: e.TargetEnd,
-    at: datetime,
-) -> TargetState:
-    state = _on_action(state, at, step=Step.DONE)
-    state = replace(state, settled_at=at)
+def _ended(state: TargetState, end: e.TargetEnd, at: datetime) -> TargetState:
+    done = None if state.action is None else _next(state.action, at, step=Step.DONE)
+    state = replace(state, action=done, settled_at=at)
     match end:
         case e.TargetHealthy(reason=reason):
             return replace(state, phase=Phase.HEALTHY, observed=state.release, reason=reason, fault=None)

@@ -20,7 +20,7 @@ from tests.faults.stage import QUICK, Stage
 from tests.faults.stories import STORIES, Story, first_is_there
 from tests.faults.transport import planned
 from tests.faults.wire import CHANGING, Strike
-from tests.simulation import SERVICE
+from tests.simulation import SERVICE, a_fleet
 
 __all__ = ["ALARMS", "CLOCKS"]
 
@@ -110,6 +110,7 @@ BAKED = Story(
     prepare=first_is_there,
     tell=STORIES[1].tell,
     policy=replace(QUICK, bake=timedelta(seconds=40)),
+    fleet=a_fleet(5),
 )
 UNREADABLE = 20
 
