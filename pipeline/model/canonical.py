@@ -16,10 +16,13 @@ __all__ = ["Json", "canonical", "sha256_hex"]
 Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
 def canonical(value: Json) -> bytes:
     """Sorted keys, no white space, ASCII. TypeError for a float, which has no place in a digest."""
     _refuse_floats(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def sha256_hex(content: bytes) -> str:

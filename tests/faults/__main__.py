@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.cases import FAMILY_SPAN, LETTERS, Case, Family
 from tests.faults.families import FAMILIES
-from tests.faults.report import as_json, as_markdown, as_text
+from tests.faults.report import Hunt, as_json, as_markdown, as_text
 from tests.faults.running import pick, replay, run
 from tests.faults.seeded import Caught, hunt_all
 
@@ -80,21 +80,22 @@ def main() -> int:
         known = ",".join(family.letter for family in FAMILIES)
         print(f"error: no such family: {asked.families}; there are {known}", file=sys.stderr)
         return 2
-    began = time.perf_counter()
     picked = _part(pick(families, asked.cases, large=asked.large), asked.part)
+    began = time.perf_counter()
     report = run(families, picked, jobs=asked.jobs, stop_at=asked.stop_at)
     caught: Sequence[Caught] = () if asked.without_bugs else hunt_all(asked.jobs)
-    report.seconds = time.perf_counter() - began
+    hunted = time.perf_counter() - began - report.seconds
     for result in report.failed:
         print(f"{result.case.command}  # {result.verdict.failure}", file=sys.stderr)
     for bug in caught:
         if not bug.caught:
             print(f"not caught: {bug.name}: {bug.how}", file=sys.stderr)
+    hunt = Hunt(caught, hunted)
     tell = as_json if asked.json else as_markdown if asked.markdown else as_text
     titles = {family.letter: family.title for family in families}
     if asked.docs:
-        _write_docs(as_markdown(report, caught, titles))
-    print(tell(report, caught, titles))
+        _write_docs(as_markdown(report, hunt, titles))
+    print(tell(report, hunt, titles))
     return 0 if not report.failures and all(bug.caught for bug in caught) else 1
 
 

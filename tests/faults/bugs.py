@@ -295,7 +295,7 @@ BUGS = (
     Bug(
         "two Regions of one client at once",
         "A",
-        200,
+        400,
         (Edit(PACE, "        if target.owner not in busy and opens_at", "        if opens_at"),),
     ),
 )

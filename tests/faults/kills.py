@@ -134,7 +134,7 @@ ONE_KILL = Family(
 def _cases_b(large: bool) -> list[Case]:
     """Pairs drawn from a seed: first anywhere worth it, then soon after."""
     chance = Random(7)
-    wanted = 50_000 if large else 2_000
+    wanted = 50_000 if large else 1_500
     found: set[Case] = set()
     while len(found) < wanted:
         number = chance.randrange(len(STORIES))

@@ -34,7 +34,7 @@ from tests.simulation import SERVICE, a_fleet
 
 __all__ = ["MACHINE", "ReleaseMachine"]
 
-CLIENTS = 5
+CLIENTS = 4
 SHAKEN = ("deploy", "health", "alarm", "no data", "code")
 TROUBLES = (
     FaultKind.THROTTLED,
@@ -215,7 +215,7 @@ def settings_for(steps: int, examples: int = 1) -> settings:
 
 
 def _cases_o(large: bool) -> list[Case]:
-    return [Case(seeds("O") + number, 50 if large else 25) for number in range(20_000 if large else 150)]
+    return [Case(seeds("O") + number, 50 if large else 25) for number in range(20_000 if large else 120)]
 
 
 def _play_o(case: Case, tmp: Path) -> None:

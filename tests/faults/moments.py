@@ -28,7 +28,7 @@ __all__ = ["ALARMS", "CLOCKS"]
 
 JUMPS = (
     timedelta(hours=1),
-    timedelta(hours=-1),
+    timedelta(minutes=-10),
     timedelta(seconds=262),
     timedelta(seconds=-262),
     timedelta(days=1),

@@ -17,7 +17,7 @@ from tests.faults.forking import Verdict, in_child
 
 __all__ = ["Report", "Tally", "pick", "replay", "run"]
 
-BATCH = 48
+BATCH = 96
 """Cases a process takes at a time: few enough to spread well, enough to share the setting of a scene."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.adapters.simulated.cloud import Break
@@ -17,7 +18,7 @@ from tests.faults.kills import MOMENTS
 from tests.faults.stage import Stage
 from tests.faults.stories import STORIES, broken
 from tests.faults.wire import Strike
-from tests.simulation import SERVICE
+from tests.simulation import SERVICE, a_fleet
 
 __all__ = ["STACK_STATUSES", "WAYS_BACK"]
 
@@ -49,7 +50,7 @@ def _cases_d(large: bool) -> list[Case]:
 
 
 def _prepare_first(_case: Case, tmp: Path) -> Stage:
-    return set_stage(STORIES[FOUR_WAVES], tmp, strict=False)
+    return set_stage(replace(STORIES[FOUR_WAVES], fleet=a_fleet(5)), tmp, strict=False)
 
 
 def _act_d(stage: Stage, case: Case) -> None:

@@ -84,7 +84,9 @@ def _cases_c(large: bool) -> list[Case]:
 
 
 def _prepare_c(case: Case, tmp: Path) -> Stage:
-    return planned(set_stage(STORIES[_parts_c(case.number)[0]], tmp))
+    story = _parts_c(case.number)[0]
+    fleet = a_fleet(5) if story == FOUR_WAVES else STORIES[story].fleet
+    return planned(set_stage(replace(STORIES[story], fleet=fleet), tmp))
 
 
 def _act_c(stage: Stage, case: Case) -> None:
