@@ -77,7 +77,7 @@ def test_a_damaged_artifact_stops_plan_and_promote_before_anything_is_touched(
 ) -> None:
     lamp = service()
     release = lamp.proven("1.0.0")
-    zipped = next(a for a in _manifest(company, release)["artifacts"] if a["lambda_functions"])
+    zipped = next(a for a in _manifest(company, release)["artifacts"] if a.get("lambda_functions"))
     key = f"sha256/{zipped['digest'].removeprefix('sha256:')}"
     file = company.root / f"{lamp.name}.json"
     company.release("plan", release, "-o", str(file))

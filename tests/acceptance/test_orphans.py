@@ -14,7 +14,7 @@ from pipeline.model.ids import TargetId
 from pipeline.model.target_state import fold_target
 from tests.acceptance.company import Company, Service
 
-pytestmark = [pytest.mark.local_aws, pytest.mark.xdist_group("acceptance-orphans")]
+pytestmark = [pytest.mark.local_aws, pytest.mark.processes, pytest.mark.xdist_group("acceptance-orphans")]
 
 NewService = Callable[..., Service]
 CANARY = "ada/us-east-1"

@@ -21,7 +21,7 @@ from pipeline.adapters.local.front import process
 from tests.acceptance.crew import Crew, a_crew
 from tests.local_aws import Front
 
-pytestmark = pytest.mark.local_aws
+pytestmark = [pytest.mark.local_aws, pytest.mark.processes]
 
 _GROUPS = 2
 """Workers that share the cases, each with a local AWS of its own."""

@@ -19,6 +19,9 @@ from pipeline.model.judgement import Role, Sample
 from pipeline.model.judging import JudgePolicy
 from tests.decide.judging import ERRORS, LATENCY, account, canary, of, slow
 
+SCIPY = pytest.mark.xdist_group("scipy")
+"""Importing it takes ten seconds: in one worker only."""
+
 
 def a_point(number: int, role: Role, y: float, v: float = 0.1, stratum: str = "") -> Point:
     return Point(
@@ -144,6 +147,7 @@ def test_without_canaries_or_without_controls_there_is_nothing_to_compare() -> N
     assert contrast([a_group(rng, 0, 3)], seed=1, tail=0.05) is None
 
 
+@SCIPY
 def test_scipy_finds_the_same_p() -> None:
     stats = pytest.importorskip("scipy.stats")
     numpy = pytest.importorskip("numpy")
@@ -221,6 +225,7 @@ def test_the_bound_of_a_large_count_goes_on_where_the_exact_one_ends() -> None:
     assert poisson_upper(1001, 0.05) == pytest.approx(poisson_upper(1000, 0.05) + 1.03, abs=0.05)
 
 
+@SCIPY
 def test_scipy_knows_the_same_tails() -> None:
     stats = pytest.importorskip("scipy.stats")
     for t in (-3.0, -0.4, 0.0, 0.7, 2.2, 6.0, 40.0):

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = 2_000
-PARTS = 4
+PARTS = 2
+"""One for each worker: every part sets its own scenes."""
 
 
 def _faults(*words: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,6 @@
 """The runner dies at a boundary, the same command is typed again, and every story ends as if nothing had been.
 
-Normally a sample spread over each story; with the marker `sweep` every boundary, in twelve slices of which
+Normally a sample spread over each story; with the marker `sweep` every boundary, in twenty-four slices of which
 `scripts/sweep` runs all and `.ci/run` one, another for each commit.
 """
 
@@ -19,7 +19,7 @@ from pipeline.adapters.simulated.stack import CloudTimes
 from tests.properties.killing import STORIES, boundaries, tell
 
 SAMPLE = 6
-SLICES = 12
+SLICES = 24
 LAGGING = Temper(seed=3, times=CloudTimes(lag=timedelta(seconds=5)), honours_client_token=False)
 
 
