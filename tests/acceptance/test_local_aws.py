@@ -54,6 +54,7 @@ def _python(code: str) -> str:
     return f"'{sys.executable}' -c '{code}'"
 
 
+@pytest.mark.processes
 def test_a_shell_gets_an_aws_of_its_own_that_keeps_what_was_made(shell: Shell) -> None:
     assert "not running" in shell("release local status")
     assert "release local up" in shell("release local env 2>&1", code=1)

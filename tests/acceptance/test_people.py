@@ -94,6 +94,7 @@ def actors(company: Company, release: str) -> dict[str, str]:
     return {event["type"]: event["actor"] for event in events}
 
 
+@pytest.mark.processes
 def test_a_pause_from_another_process_starts_nothing_more_and_resume_goes_on(
     company: Company, service: NewService
 ) -> None:

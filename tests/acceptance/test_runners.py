@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.company import Company, Service
 
-pytestmark = [pytest.mark.local_aws, pytest.mark.xdist_group("acceptance-runners")]
+pytestmark = [pytest.mark.local_aws, pytest.mark.processes, pytest.mark.xdist_group("acceptance-runners")]
 
 NewService = Callable[..., Service]
 
@@ -35,7 +35,6 @@ def test_a_runner_killed_at_random_moments_finishes_with_one_deployment_per_targ
     assert lamp.touched() == dict.fromkeys(lamp.targets(), 2), f"seed {seed}"
 
 
-@pytest.mark.processes
 def test_a_runner_killed_during_first_creations_finishes_with_one_stack_per_target(
     company: Company, service: NewService
 ) -> None:
@@ -53,7 +52,6 @@ def test_a_runner_killed_during_first_creations_finishes_with_one_stack_per_targ
     assert lamp.touched() == dict.fromkeys(lamp.targets(), 1), f"seed {seed}"
 
 
-@pytest.mark.processes
 def test_a_rollback_stops_the_promotion_and_killed_half_way_is_finished_by_the_same_command(
     company: Company, service: NewService
 ) -> None:
@@ -77,7 +75,6 @@ def test_a_rollback_stops_the_promotion_and_killed_half_way_is_finished_by_the_s
     assert counts["ada/us-east-1"] == 3
 
 
-@pytest.mark.processes
 def test_a_halt_from_another_process_lets_only_what_is_in_flight_finish(
     company: Company, service: NewService
 ) -> None:
@@ -116,7 +113,6 @@ def test_a_second_runner_exits_5_and_names_the_one_that_holds_the_service(
     assert lamp.touched() == dict.fromkeys(lamp.targets(), 1)
 
 
-@pytest.mark.processes
 def test_a_late_runner_that_wakes_after_a_take_over_finds_nothing_to_execute(
     company: Company, service: NewService
 ) -> None:
@@ -139,7 +135,6 @@ def test_a_late_runner_that_wakes_after_a_take_over_finds_nothing_to_execute(
     assert set(lamp.observed().values()) == {release}
 
 
-@pytest.mark.processes
 def test_a_runner_that_is_interrupted_stops_at_a_clean_checkpoint(
     company: Company, service: NewService
 ) -> None:

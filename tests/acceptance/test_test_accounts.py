@@ -31,6 +31,7 @@ def test_the_function_answers(number, record_property, tidegate_session, tidegat
 """
 
 
+@pytest.mark.processes
 def test_each_worker_holds_its_own_account_and_all_of_them_come_back_clean(
     company: Company, service: NewService
 ) -> None:

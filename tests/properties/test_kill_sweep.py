@@ -18,7 +18,7 @@ from pipeline.adapters.simulated.faults import Moment
 from pipeline.adapters.simulated.stack import CloudTimes
 from tests.properties.killing import STORIES, boundaries, tell
 
-SAMPLE = 6
+SAMPLE = 3
 SLICES = 24
 LAGGING = Temper(seed=3, times=CloudTimes(lag=timedelta(seconds=5)), honours_client_token=False)
 
