@@ -19,7 +19,16 @@ from pipeline.model.run_state import ENDED, Run, RunState, WaveStatus
 from pipeline.ports import Clock, Journal, Review, Reviews
 from stages.beside import say_beside
 
-__all__ = ["Approver", "Waiting", "approve", "comment_for", "reviewer", "the_one_waiting", "waiting"]
+__all__ = [
+    "Approver",
+    "Waiting",
+    "approve",
+    "comment_for",
+    "refuse_without_weight",
+    "reviewer",
+    "the_one_waiting",
+    "waiting",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +105,7 @@ def approve(plan: Plan, subject: str, who: Approver, journal: Journal, clock: Cl
         if standing_approval(run, subject, plan_digest(plan), now) is not None:
             return ()
         expires = (who.since or now) + plan.approval_life
-        _refuse_without_weight(plan, run, subject, who.identity)
+        refuse_without_weight(plan, run, subject, who.identity)
         if expires <= now:
             raise ApprovalMissing(
                 f"the approval of {subject} by {who.identity} is older than {plan.approval_life}",
@@ -160,7 +169,8 @@ def _why_none(found: Sequence[Review], worded: Sequence[Review]) -> str:
     return f"{login} is no person" if login.endswith("[bot]") else f"{login} began this workflow run"
 
 
-def _refuse_without_weight(plan: Plan, run: RunState, subject: str, identity: str) -> None:
+def refuse_without_weight(plan: Plan, run: RunState, subject: str, identity: str) -> None:
+    """ApprovalMissing where this identity's yes would count for nothing: known before anybody is asked anything."""
     if identity_told(identity).kind is IdentityKind.UNPROVEN:
         raise ApprovalMissing(
             f"nobody vouches for {identity}: an approval needs an identity that AWS or GitHub knows",

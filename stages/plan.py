@@ -23,7 +23,7 @@ from pipeline.decide.planning import (
     waiver_notes,
     with_times,
 )
-from pipeline.decide.waivers import covered, group_commands, set_apart, waive_command
+from pipeline.decide.waivers import covered, set_apart, ways_to_accept
 from pipeline.errors import BlockedByPolicy, ConfigInvalid, NotFound, UsageError
 from pipeline.model.event import target_stream
 from pipeline.model.fleet import Client, Fleet, FleetService
@@ -286,17 +286,10 @@ def _guarded(
     apart = set_apart(blocked, [target for target, _ in asked])
     if apart.refused:
         release = str(request.manifest.release)
-        commands = [
-            waive_command(release, target.id, finding) for target, left in blocked for finding in left
-        ]
         raise BlockedByPolicy(
             "this release would delete or replace what holds data",
             state="nothing was changed",
-            details=(
-                *apart.refused,
-                *(f"to accept the loss: {command}" for command in commands if command),
-                *group_commands(release, blocked),
-            ),
+            details=(*apart.refused, *ways_to_accept(release, blocked)),
             remedy="keep the resource in the template (DeletionPolicy and UpdateReplacePolicy: Retain protect"
             " it); move data in a release of its own first",
         )

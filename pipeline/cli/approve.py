@@ -16,7 +16,7 @@ from pipeline.model.plan import Plan, plan_digest
 from pipeline.model.release_event import Lane
 from pipeline.model.run_state import RunState
 from pipeline.views.text import moment, short
-from stages.approve import Approver, approve, reviewer, the_one_waiting
+from stages.approve import Approver, approve, refuse_without_weight, reviewer, the_one_waiting
 from stages.promote import read_run
 
 
@@ -49,6 +49,7 @@ def command(
     run = read_run(journal, name)
     subject = _subject(house, plan, run, wave, lane)
     who = _approver(house, plan, subject, github)
+    refuse_without_weight(plan, run, subject, who.identity)
     for line in run.lane_asked.skips if run.lane_asked is not None and subject.startswith("lane:") else ():
         tell(f"would skip {line}")
     if not yes and not github:

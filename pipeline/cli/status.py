@@ -26,7 +26,12 @@ def register(app: typer.Typer) -> None:
 
 def command(
     context: typer.Context,
-    release: Annotated[str, typer.Argument(help="SERVICE@VERSION; the newest where left out.")] = "",
+    release: Annotated[
+        str,
+        typer.Argument(
+            help="SERVICE@VERSION, or SERVICE for its newest release; the newest of all by default."
+        ),
+    ] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds, until it ends.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
 ) -> None:

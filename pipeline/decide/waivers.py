@@ -29,12 +29,15 @@ __all__ = [
     "Apart",
     "covered",
     "covers",
-    "group_commands",
     "set_apart",
     "signature_of",
     "waive_command",
     "waiver_digest",
+    "ways_to_accept",
 ]
+
+_NAMED = 6
+"""Targets named before the rest is counted."""
 
 
 def covered(
@@ -121,11 +124,10 @@ def set_apart(
     own = {target.id: "; ".join(sentences(found)) for target, found in blocked if found}
     if not own:
         return Apart()
-    reasons = tuple(f"{target.id}: {finding}" for target, found in blocked for finding in found)
     owners = {target.owner for target in own}
     changing = {target.id.owner for target in planned if _is_changed_client(target)}
     if changing <= owners or not all(stops_only_itself(target) for target in own):
-        return Apart(refused=reasons)
+        return Apart(refused=_reasons(blocked))
     return Apart(
         stopped=tuple(
             SkippedTarget(id=target.id, reason=_reason(target.id, own))
@@ -133,6 +135,20 @@ def set_apart(
             if target.id.owner in owners
         )
     )
+
+
+def _reasons(blocked: Sequence[tuple[PlannedTarget, Sequence[GuardFinding]]]) -> tuple[str, ...]:
+    """Each finding once, behind those that it was found at: of a thousand clients most say the same."""
+    alike: dict[str, list[str]] = {}
+    for target, found in blocked:
+        for finding in found:
+            alike.setdefault(str(finding), []).append(str(target.id))
+    return tuple(f"{_several(targets)}: {finding}" for finding, targets in alike.items())
+
+
+def _several(targets: Sequence[str]) -> str:
+    shown = ", ".join(targets[:_NAMED])
+    return shown if len(targets) <= _NAMED else f"{shown} and {len(targets) - _NAMED} more"
 
 
 def _is_changed_client(target: PlannedTarget) -> bool:
@@ -156,19 +172,29 @@ def waive_command(release: str, target: TargetId, finding: GuardFinding) -> str:
     )
 
 
-def group_commands(
+def ways_to_accept(
     release: str, blocked: Sequence[tuple[PlannedTarget, Sequence[GuardFinding]]]
 ) -> tuple[str, ...]:
-    """What is typed instead where several targets have the same effect: one waiver for all of them."""
+    """What a person who accepts the loss types: for one target alone, and where several have the same effect the
+    one waiver for all of them instead of theirs. Nothing for what nobody can accept."""
+    first: dict[tuple[str, str, str], str] = {}
     alike: dict[tuple[str, str, str], int] = {}
-    for _, found in blocked:
+    for target, found in blocked:
         for finding in found:
-            if finding.waivable and finding.effect is not None:
-                key = (str(finding.effect), finding.logical_id, finding.rule)
-                alike[key] = alike.get(key, 0) + 1
-    return tuple(
-        f"for all {count} alike: release waive {release} --group {effect} --resource {resource} --rule {rule}"
-        " --reason …"
-        for (effect, resource, rule), count in alike.items()
-        if count > 1
-    )
+            command = waive_command(release, target.id, finding)
+            # Without an effect that others could share each stands for itself.
+            apart = str(finding.effect) if finding.effect is not None else str(target.id)
+            key = (apart, finding.logical_id, finding.rule)
+            alike[key] = alike.get(key, 0) + bool(command)
+            first.setdefault(key, command)
+    lines: list[str] = []
+    for key, command in first.items():
+        if command:
+            lines.append(f"to accept the loss: {command}")
+        if alike[key] > 1:
+            effect, resource, rule = key
+            lines.append(
+                f"for all {alike[key]} alike: release waive {release} --group {effect} --resource {resource}"
+                f" --rule {rule} --reason …"
+            )
+    return tuple(lines)
