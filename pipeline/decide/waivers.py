@@ -175,26 +175,21 @@ def waive_command(release: str, target: TargetId, finding: GuardFinding) -> str:
 def ways_to_accept(
     release: str, blocked: Sequence[tuple[PlannedTarget, Sequence[GuardFinding]]]
 ) -> tuple[str, ...]:
-    """What a person who accepts the loss types: for one target alone, and where several have the same effect the
-    one waiver for all of them instead of theirs. Nothing for what nobody can accept."""
-    first: dict[tuple[str, str, str], str] = {}
-    alike: dict[tuple[str, str, str], int] = {}
+    """What a person who accepts the loss types: for single targets, the first few of those that are alike, and the
+    one waiver for all of them. Nothing for what nobody can accept."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
     for target, found in blocked:
         for finding in found:
-            command = waive_command(release, target.id, finding)
             # Without an effect that others could share each stands for itself.
-            apart = str(finding.effect) if finding.effect is not None else str(target.id)
-            key = (apart, finding.logical_id, finding.rule)
-            alike[key] = alike.get(key, 0) + bool(command)
-            first.setdefault(key, command)
+            effect = str(finding.effect) if finding.effect is not None else str(target.id)
+            if command := waive_command(release, target.id, finding):
+                alike.setdefault((effect, finding.logical_id, finding.rule), []).append(command)
     lines: list[str] = []
-    for key, command in first.items():
-        if command:
-            lines.append(f"to accept the loss: {command}")
-        if alike[key] > 1:
-            effect, resource, rule = key
+    for (effect, resource, rule), commands in alike.items():
+        lines += [f"to accept the loss: {command}" for command in commands[:_NAMED]]
+        if len(commands) > 1:
             lines.append(
-                f"for all {alike[key]} alike: release waive {release} --group {effect} --resource {resource}"
+                f"for all {len(commands)} alike: release waive {release} --group {effect} --resource {resource}"
                 f" --rule {rule} --reason …"
             )
     return tuple(lines)
