@@ -19,6 +19,8 @@ from pipeline.adapters.local.store import open_store
 from pipeline.errors import TestsFailed as ProofFailed
 from stages.integration import IntegrationRun, Outcome, TestAccount, run_integration_tests
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
 
