@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance.company import Company, Service
 
-pytestmark = [pytest.mark.local_aws, pytest.mark.xdist_group("acceptance-accounts")]
+pytestmark = [pytest.mark.local_aws, pytest.mark.processes, pytest.mark.xdist_group("acceptance-accounts")]
 
 NewService = Callable[..., Service]
 TESTS = """\
@@ -31,7 +31,6 @@ def test_the_function_answers(number, record_property, tidegate_session, tidegat
 """
 
 
-@pytest.mark.processes
 def test_each_worker_holds_its_own_account_and_all_of_them_come_back_clean(
     company: Company, service: NewService
 ) -> None:
