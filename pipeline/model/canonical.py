@@ -15,7 +15,6 @@ __all__ = ["Json", "canonical", "sha256_hex"]
 
 Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
 
-
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -39,9 +38,7 @@ def _refuse_floats(value: object) -> None:
         raise TypeError(f"a float ({value!r}) has no canonical JSON form; use an integer or a string")
     if isinstance(value, Mapping):
         for item in value.values():
-            if type(item) not in _PLAIN:
-                _refuse_floats(item)
+            _refuse_floats(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            if type(item) not in _PLAIN:
-                _refuse_floats(item)
+            _refuse_floats(item)

@@ -39,25 +39,23 @@ def sparse_json(value: object) -> Json:
 
 
 def _encode(value: object, *, sparse: bool) -> Json:
-    kind: Any = type(value)
-    if value is None or kind is str or kind is int or kind is bool:
-        return value  # type: ignore[return-value]
-    if dataclasses.is_dataclass(kind):
-        return _encode_dataclass(typing.cast("Hashable", kind), value, sparse=sparse)
-    if isinstance(value, tuple):
-        return [_encode(item, sparse=sparse) for item in value]
     if isinstance(value, StrEnum):
         return value.value
-    if isinstance(value, str | int):
+    if value is None or isinstance(value, str | int):
         return value
+    if isinstance(value, tuple):
+        return [_encode(item, sparse=sparse) for item in value]
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds")
     if isinstance(value, timedelta):
         return round(value / timedelta(milliseconds=1))
-    raise TypeError(f"{kind.__name__} has no JSON form")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _encode_dataclass(value, sparse=sparse)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def _encode_dataclass(kind: Hashable, value: object, *, sparse: bool) -> Json:
+def _encode_dataclass(value: object, *, sparse: bool) -> Json:
+    kind: Any = type(value)
     silent = _defaults(kind) if sparse else {}
     told: dict[str, Json] = {}
     for name in _names(kind):

@@ -214,11 +214,7 @@ def _on_action(state: TargetState, at: datetime, *, keep_since: bool = False, **
     if state.action is None:
         return state
     since = state.action.since if keep_since else at
-    return replace(state, action=_next(state.action, since, **changes))
-
-
-def _next(action: Action, since: datetime | None, **changes: Any) -> Action:
-    return replace(action, since=since, **changes)
+    return replace(state, action=replace(state.action, since=since, **changes))
 
 
 def _stepped(state: TargetState, step: e.TargetStep, at: datetime) -> TargetState:
@@ -237,13 +233,15 @@ def _stepped(state: TargetState, step: e.TargetStep, at: datetime) -> TargetStat
                 state, at, step=Step.CHANGE_SET_MADE, change_set=step.arn, stack_id=step.stack_id
             )
         case e.ChangeSetInspected():
-            inspected = _next(action, at, step=Step.INSPECTED, lets_go=step.lets_go, imports=step.imports)
+            inspected = replace(
+                action, since=at, step=Step.INSPECTED, lets_go=step.lets_go, imports=step.imports
+            )
             return replace(state, action=inspected, added=(*state.added, *step.added))
         case e.ChangeSetEmpty():
             return _on_action(state, at, step=Step.SETTLED)
         case e.ExecutionIntended():
             forward = action.direction is e.Direction.FORWARD
-            intended = _next(action, at, step=Step.EXECUTION_INTENDED)
+            intended = replace(action, since=at, step=Step.EXECUTION_INTENDED)
             return replace(state, action=intended, changed=state.changed or forward)
         case e.ExecutionStarted():
             return _on_action(state, at, step=Step.EXECUTING, inherited=False, changed=True)
@@ -252,14 +250,14 @@ def _stepped(state: TargetState, step: e.TargetStep, at: datetime) -> TargetStat
         case e.StackSettled(address=address):
             return replace(
                 state,
-                action=_next(action, at, step=Step.SETTLED, address=address),
+                action=replace(action, since=at, step=Step.SETTLED, address=address),
                 phase=_verifying(state.phase),
                 observed=state.observed if action.wanted is None else action.wanted.release,
                 made_stack=False,
                 bridged=(),
             )
         case e.TargetVerified():
-            verified = _next(action, at, step=Step.VERIFIED)
+            verified = replace(action, since=at, step=Step.VERIFIED)
             return replace(state, action=verified, phase=_verifying(state.phase))
         case _:
             return _recovering(state, step, at)
@@ -338,7 +336,7 @@ def _abandoned(state: TargetState, at: datetime) -> TargetState:
 
 
 def _observed(state: TargetState, action: Action, seen: e.TargetObserved, at: datetime) -> TargetState:
-    looked = _next(action, at, step=Step.OBSERVED, seen=seen, stack_id=seen.stack_id)
+    looked = replace(action, since=at, step=Step.OBSERVED, seen=seen, stack_id=seen.stack_id)
     release = seen.mark.split(" ")[0] if seen.mark else ""
     if state.captured or state.phase is Phase.ROLLING_BACK:
         return replace(state, action=looked, observed=release)
@@ -356,7 +354,7 @@ def _verifying(phase: Phase) -> Phase:
 
 
 def _ended(state: TargetState, end: e.TargetEnd, at: datetime) -> TargetState:
-    done = None if state.action is None else _next(state.action, at, step=Step.DONE)
+    done = None if state.action is None else replace(state.action, since=at, step=Step.DONE)
     state = replace(state, action=done, settled_at=at)
     match end:
         case e.TargetHealthy(reason=reason):
